@@ -1,0 +1,20 @@
+/** Who may call an HTTP function. The runtime only runs these; what a caller is, is the application's affair. */
+import type { Resources, Logger } from "./context.ts";
+
+/** What an access rule may look at. Header names are lower case. */
+export interface AccessRequest {
+  header(name: string): string | undefined;
+  readonly ip: string | undefined;
+}
+
+export interface Access<Caller> {
+  /** Shown by `fn list`: `anyone`, `mail:send`, … */
+  readonly name: string;
+  /** The OpenAPI security scheme that it needs, when it needs one. */
+  readonly scheme?: { readonly name: string; readonly definition: Readonly<Record<string, unknown>> };
+  /** Returns who calls, or throws a `Problem`. Runs before the body is read. */
+  check(request: AccessRequest, resources: Resources & { log: Logger }): Caller | Promise<Caller>;
+}
+
+/** No credentials asked. */
+export const anyone: Access<undefined> = { name: "anyone", check: () => undefined };

@@ -1,0 +1,65 @@
+/** `fn`, the command line. */
+import { runCommand, renderUsage, type CommandDef } from "citty";
+import { styleText } from "node:util";
+import { ConfigFaults, OperatorError } from "../house.ts";
+import { FunctionFaults } from "../runtime.ts";
+import { commands } from "./commands.ts";
+import { openSession } from "./session.ts";
+
+/** sysexits.h: the command was used wrongly; the configuration is wrong. */
+const exitUsage = 64;
+const exitConfig = 78;
+
+async function main(args: readonly string[]): Promise<number> {
+  let root: CommandDef;
+  try {
+    root = commands(await openSession(process.cwd()));
+  } catch (error) {
+    return explain(error);
+  }
+  const [first] = args;
+  if (first === undefined || first === "help" || first === "--help" || first === "-h") {
+    process.stdout.write(`${await renderUsage(root)}\n`);
+    return first === undefined ? exitUsage : 0;
+  }
+  if (args.includes("--help") || args.includes("-h")) {
+    const subCommands = root.subCommands as Record<string, CommandDef>;
+    const command = subCommands[first];
+    const nested = (command?.subCommands as Record<string, CommandDef> | undefined)?.[args[1] ?? ""];
+    process.stdout.write(`${await renderUsage(nested ?? command ?? root, nested ? command : root)}\n`);
+    return 0;
+  }
+  try {
+    await runCommand(root, { rawArgs: [...args] });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/** Tells what went wrong in as few words as a person needs, and returns the exit code. */
+function explain(error: unknown): number {
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  if (error instanceof ConfigFaults) {
+    say(`${styleText("red", "The configuration is wrong:")}`);
+    for (const { variable, message } of error.faults) say(`  ${styleText("bold", variable)} ${message}`);
+    return exitConfig;
+  }
+  if (error instanceof FunctionFaults) {
+    say(`${styleText("red", `${error.faults.length} fault${error.faults.length > 1 ? "s" : ""} in functions:`)}`);
+    for (const { file, message } of error.faults) say(`  ${styleText("bold", file)} ${message}`);
+    return 1;
+  }
+  if (error instanceof OperatorError) {
+    say(`${styleText("red", "error")} ${error.message}`);
+    return 1;
+  }
+  if (error instanceof Error && error.name === "CLIError") {
+    say(`${error.message}\nTry: fn --help`);
+    return exitUsage;
+  }
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

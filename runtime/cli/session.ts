@@ -1,0 +1,95 @@
+/** What every command starts from: the root, the house, its configuration, and its opened resources. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { pino } from "pino";
+import type { Logger, Resources } from "../context.ts";
+import { Metrics } from "../host/metrics.ts";
+import { nearestRoot } from "../host/load.ts";
+import { OperatorError, type House, type HouseTools, type Opening } from "../house.ts";
+import { prettyStream } from "./pretty.ts";
+
+/** The house as the commands see it: they hand its own values back to it, and look at none of them. */
+export type AnyHouse = House<unknown, Resources>;
+
+export interface Session {
+  root: string;
+  house: AnyHouse;
+}
+
+/** Finds the project around the working folder and loads its `runtime.config.ts` and `.env`. */
+export async function openSession(folder: string): Promise<Session> {
+  const root = nearestRoot(folder, existsSync);
+  if (!root) throw new OperatorError("No runtime.config.ts here or above. Run fn inside a project.");
+  const envFile = join(root, ".env");
+  if (existsSync(envFile)) process.loadEnvFile(envFile);
+  const module: { default?: AnyHouse } = await import(pathToFileURL(join(root, "runtime.config.ts")).href);
+  if (!module.default) throw new OperatorError("runtime.config.ts must export the house by default: defineHouse({ … })");
+  return { root, house: module.default };
+}
+
+export interface Opened {
+  config: unknown;
+  resources: Resources;
+  log: Logger;
+  metrics: Metrics;
+  /** Closes the resources, last opened first. */
+  close(): Promise<void>;
+}
+
+/** Reads the configuration and opens the resources. What was opened is closed again when a later part fails. */
+export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): Promise<Opened> {
+  const config = house.readConfig(process.env);
+  const log = createLog(house, config, purpose);
+  const metrics = new Metrics();
+  const owned: { close(): Promise<void> }[] = [];
+  const close = async () => {
+    for (const resource of owned.splice(0).reverse()) {
+      await resource.close().catch((error: unknown) => log.error({ err: error }, "a resource did not close"));
+    }
+  };
+  const own = <T extends { close(): Promise<void> }>(resource: T): T => {
+    owned.push(resource);
+    return resource;
+  };
+  try {
+    const resources = await house.open(config, { log, metrics, purpose, own });
+    return { config, resources, log, metrics, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Opens the resources as a tool, runs, and closes them again. */
+export async function withHouse<T>(house: AnyHouse, run: (opened: Opened) => Promise<T>): Promise<T> {
+  const opened = await openHouse(house, "tool");
+  try {
+    return await run(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** For a house's own commands. */
+export function houseTools(house: AnyHouse): HouseTools<unknown, Resources> {
+  return {
+    withResources: (run) => withHouse(house, ({ resources, config, log }) => run(resources, config, log)),
+  };
+}
+
+/** JSON lines on stdout with `time`, `level` and `msg`; a tool's go to stderr and only when something is wrong. */
+export function createLog(house: AnyHouse, config: unknown, purpose: Opening["purpose"]): Logger {
+  const { level, pretty } = house.logging(config);
+  const tool = purpose === "tool";
+  const destination = pretty ? prettyStream(tool ? process.stderr : process.stdout) : pino.destination(tool ? 2 : 1);
+  return pino(
+    {
+      level: tool ? "warn" : level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+}

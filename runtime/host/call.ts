@@ -1,0 +1,76 @@
+/** The context of one call: the resources, plus what is made only when a handler asks for it. */
+import { randomBytes, randomUUID } from "node:crypto";
+import type { Call, Clock, Context, Logger, Resources, Trace } from "../context.ts";
+
+export const systemClock: Clock = { now: () => new Date(), uuid: () => randomUUID() };
+
+const traceparentPattern = /^[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}$/;
+
+/** Continues the trace of a `traceparent` header value, or starts one where it is missing or malformed. */
+export function traceFrom(traceparent: string | undefined): Trace {
+  const traceId = traceparentPattern.exec(traceparent ?? "")?.[1] ?? randomBytes(16).toString("hex");
+  const spanId = randomBytes(8).toString("hex");
+  return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-01` };
+}
+
+export interface CallOptions {
+  log: Logger;
+  /** Names for the log lines of this call. */
+  bindings: Record<string, unknown>;
+  traceparent?: string | undefined;
+  /** The caller's own signal: aborted when a client has gone. Asked for only when the handler asks for `signal`. */
+  outer?: () => AbortSignal | undefined;
+}
+
+/** A context that can be aborted by the host. */
+export interface HostCall extends Call {
+  abort(reason: Error): void;
+}
+
+/**
+ * Returns the function that makes contexts. A context inherits from `resources`, and makes its logger, signal and
+ * trace at first use: most calls need none of them, and together they cost more than routing does.
+ */
+export function callContexts(resources: Resources, clock: Clock): (options: CallOptions) => HostCall & Context {
+  class CallContext implements HostCall {
+    readonly #options: CallOptions;
+    #log: Logger | undefined;
+    #trace: Trace | undefined;
+    #controller: AbortController | undefined;
+    #signal: AbortSignal | undefined;
+    #reason: Error | undefined;
+
+    constructor(options: CallOptions) {
+      this.#options = options;
+    }
+
+    get clock(): Clock {
+      return clock;
+    }
+
+    get log(): Logger {
+      return (this.#log ??= this.#options.log.child({ ...this.#options.bindings, trace_id: this.trace.traceId }));
+    }
+
+    get trace(): Trace {
+      return (this.#trace ??= traceFrom(this.#options.traceparent));
+    }
+
+    get signal(): AbortSignal {
+      if (this.#signal) return this.#signal;
+      this.#controller = new AbortController();
+      if (this.#reason) this.#controller.abort(this.#reason);
+      const outer = this.#options.outer?.();
+      this.#signal = outer ? AbortSignal.any([this.#controller.signal, outer]) : this.#controller.signal;
+      return this.#signal;
+    }
+
+    abort(reason: Error): void {
+      this.#reason ??= reason;
+      this.#controller?.abort(reason);
+    }
+  }
+  Object.setPrototypeOf(CallContext.prototype, resources);
+  // The prototype just set is what makes a call a context.
+  return (options) => new CallContext(options) as unknown as HostCall & Context;
+}

@@ -1,0 +1,84 @@
+/** What `runtime.config.ts` exports: how this house reads its configuration, what it opens, and how it is run. */
+import type { CommandDef } from "citty";
+import type { Broker } from "./broker.ts";
+import type { Logger, Resources } from "./context.ts";
+import type { Defaults } from "./host/host.ts";
+import type { Metrics } from "./host/metrics.ts";
+import type { Problem } from "./problem.ts";
+
+/** Handed to `open`: whatever is opened is given an owner at once, so that a failure half way closes what is open. */
+export interface Opening {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** `serve` runs the system; `tool` is a command line beside it, or in its place for a moment. */
+  readonly purpose: "serve" | "tool";
+  /** Takes charge of closing a resource. What was opened last is closed first. */
+  own<T extends { close(): Promise<void> }>(resource: T): T;
+}
+
+/** How the runtime is to run, once configuration is read and resources are open. */
+export interface RuntimeSettings {
+  /** Globs of function names, as in `FUNCTIONS`. */
+  functions: readonly string[];
+  http: { port: number; host?: string };
+  /** Strict and quiet: no reply checks, no restart hints, JSON logs. */
+  production: boolean;
+  defaults: Defaults;
+  broker?: Broker;
+  /** Whether this process is the one to run this tick. Without it, every process runs every tick. */
+  claimTick?: (name: string, at: Date) => Promise<boolean>;
+  /** Names what a caller should be told of an error that is not a `Problem`. */
+  translate?: (error: unknown) => Problem | undefined;
+  /** Asked by `/health/ready`, beside the runtime's own state. */
+  isReady?: () => boolean;
+  /** Milliseconds between "not ready" and closing the door, for a proxy to notice. */
+  noticeMs: number;
+  /** Milliseconds that calls in progress may take to end. */
+  drainMs: number;
+}
+
+export interface House<Config = unknown, R extends Resources = Resources> {
+  readonly title: string;
+  readonly version: string;
+  readonly description?: string;
+  /** Reads and checks the environment. Throws `ConfigFaults` with all that is wrong. */
+  readConfig(env: Readonly<Record<string, string | undefined>>): Config;
+  /** Level of the log, and whether to print it for people. */
+  logging(config: Config): { level: string; pretty: boolean };
+  open(config: Config, opening: Opening): Promise<R>;
+  settings(resources: R): RuntimeSettings;
+  /** Brings the stores up to date, for `fn migrate`. Returns what was applied. */
+  migrate(config: Config, opening: Opening): Promise<readonly string[]>;
+  /** Lines for the banner of `fn start` and `fn dev`: label and text. */
+  welcome?(resources: R, url: string): Promise<readonly (readonly [string, string])[]>;
+  /** Headers that `fn invoke` sends unless told otherwise, so that a developer need not look for a token. */
+  invokeHeaders?(resources: R): Promise<Readonly<Record<string, string>>>;
+  /** Further commands of `fn`. */
+  commands?(tools: HouseTools<Config, R>): Record<string, CommandDef>;
+}
+
+/** What a house's own commands work with. */
+export interface HouseTools<Config, R extends Resources> {
+  /** Opens the resources as a tool, runs, and closes them again, also when `run` throws. */
+  withResources<T>(run: (resources: R, config: Config, log: Logger) => Promise<T>): Promise<T>;
+}
+
+/** Everything wrong with the configuration, each by the name of its variable. Ends the process with exit code 78. */
+export class ConfigFaults extends Error {
+  readonly faults: readonly { readonly variable: string; readonly message: string }[];
+  constructor(faults: readonly { variable: string; message: string }[]) {
+    super(faults.map(({ variable, message }) => `${variable} ${message}`).join("\n"));
+    this.name = "ConfigFaults";
+    this.faults = faults;
+  }
+}
+
+/** A fault that an operator can mend, told in one sentence without a stack. Ends the process with exit code 1. */
+export class OperatorError extends Error {
+  override name = "OperatorError";
+}
+
+/** Declares the house; only its types matter here. */
+export function defineHouse<Config, R extends Resources>(house: House<Config, R>): House<Config, R> {
+  return house;
+}

@@ -1,0 +1,137 @@
+/** The `http` builder: a route, its contract, its handler. */
+import type { Static, TSchema } from "typebox";
+import type { Access } from "./access.ts";
+import type { Context, Setting } from "./context.ts";
+import type { Limits } from "./function.ts";
+import type { ProblemKind } from "./problem.ts";
+import { problemDetails, type Style } from "./style.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** What a schema's values look like to the handler; `undefined` where the contract names no schema. */
+type Given<S> = S extends TSchema ? Static<S> : undefined;
+
+export interface HttpRequest<Caller = unknown, P = unknown, Q = unknown, B = unknown> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  /** What the contract's `access` returned. */
+  readonly caller: Caller;
+  /** A request header by its lower-case name. */
+  header(name: string): string | undefined;
+  readonly ip: string | undefined;
+  /** SHA-256 of the body as it was sent, in hex; empty without a body. Tells a repeated request from a changed one. */
+  bodyHash(): string;
+}
+
+export interface HttpContract<
+  Caller,
+  P extends TSchema | undefined,
+  Q extends TSchema | undefined,
+  B extends TSchema | undefined,
+  R extends TSchema,
+  S extends number,
+> extends Limits {
+  /** One line for the API documentation. */
+  summary?: string;
+  description?: string;
+  /** Groups the route in the documentation. Default: the function's folder. */
+  tag?: string;
+  access: Access<Caller>;
+  /** An object schema for the path's parameters. Text is turned into numbers and booleans where the schema asks for them. */
+  params?: P;
+  query?: Q;
+  /** JSON body. */
+  body?: B;
+  /** Largest body in bytes. Default: the runtime's. */
+  bodyLimit?: Setting<number>;
+  /** The reply of a success. */
+  returns: R;
+  /** Status of a success, or a list of which `reply` picks one. Default 200. */
+  status?: S | readonly S[];
+  /** Kinds of problem that it may answer, for the documentation. */
+  problems?: readonly ProblemKind[];
+  /** Response headers worth documenting, with what they mean. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** A reply with a status or headers of its own; a handler that needs neither returns the body alone. */
+export class Reply<S extends number, B> {
+  readonly status: S;
+  readonly body: B;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  constructor(status: S, body: B, headers?: Readonly<Record<string, string>>) {
+    this.status = status;
+    this.body = body;
+    this.headers = headers;
+  }
+}
+
+/** Answers with one of the contract's statuses, and headers where needed. */
+export function reply<S extends number, B>(status: S, body: B, headers?: Readonly<Record<string, string>>) {
+  return new Reply(status, body, headers);
+}
+
+/** A mounted route as the host sees it: contract and handler without their particular types. */
+export interface HttpFunction {
+  readonly kind: "http";
+  readonly method: Method;
+  readonly path: string;
+  readonly style: Style;
+  readonly contract: HttpContract<
+    unknown,
+    TSchema | undefined,
+    TSchema | undefined,
+    TSchema | undefined,
+    TSchema,
+    number
+  >;
+  handler(request: HttpRequest, ctx: Context): unknown;
+}
+
+function route(method: Method, style: Style) {
+  /** Two steps on purpose: the contract's types are fixed before the handler is checked against them. */
+  return <
+    Caller,
+    R extends TSchema,
+    P extends TSchema | undefined = undefined,
+    Q extends TSchema | undefined = undefined,
+    B extends TSchema | undefined = undefined,
+    const S extends number = 200,
+  >(
+    path: string,
+    contract: HttpContract<Caller, P, Q, B, R, S>,
+  ) => ({
+    handle(
+      handler: (
+        request: HttpRequest<Caller, Given<P>, Given<Q>, Given<B>>,
+        ctx: Context,
+      ) => Promise<Static<R> | Reply<S, Static<R>>> | Static<R> | Reply<S, Static<R>>,
+    ): HttpFunction {
+      // The border where types end: the host passes only what it has checked against this contract.
+      return { kind: "http", method, path, style, contract, handler } as unknown as HttpFunction;
+    },
+  });
+}
+
+function withStyle(style: Style) {
+  return {
+    get: route("GET", style),
+    post: route("POST", style),
+    put: route("PUT", style),
+    patch: route("PATCH", style),
+    delete: route("DELETE", style),
+    /** The same builder with another style: `export const mailApi = http.style(mailStyle)`. */
+    style: withStyle,
+  };
+}
+
+/**
+ * Makes an HTTP function.
+ *
+ * @example
+ * export default http
+ *   .get("/hello/:name", { access: anyone, params: Type.Object({ name: Type.String() }), returns: Greeting })
+ *   .handle(async ({ params }) => ({ greeting: `Hello, ${params.name}` }));
+ */
+export const http = withStyle(problemDetails);

@@ -1,0 +1,274 @@
+/** The function host: discovers, checks, mounts, serves, swaps, drains and stops. */
+import { pino } from "pino";
+import type { Broker } from "./broker.ts";
+import type { Clock, Logger, Resources } from "./context.ts";
+import type { Kind } from "./function.ts";
+import { callContexts, systemClock } from "./host/call.ts";
+import { discover, isSelected } from "./host/discover.ts";
+import type { Defaults, Host } from "./host/host.ts";
+import { load, type Fault } from "./host/load.ts";
+import { Metrics } from "./host/metrics.ts";
+import type { Loaded } from "./host/slot.ts";
+import { TimeLimits } from "./host/time-limits.ts";
+import { OperatorError, type RuntimeSettings } from "./house.ts";
+import { httpTrigger } from "./triggers/http.ts";
+import { queueTrigger } from "./triggers/queue.ts";
+import { scheduleTrigger } from "./triggers/schedule.ts";
+import type { Trigger } from "./triggers/trigger.ts";
+import { runtimePages } from "./web/pages.ts";
+import type { HttpServer } from "./web/server.ts";
+
+export interface RuntimeOptions {
+  /** The project's root: the folder that holds `functions/`. */
+  root: string;
+  title: string;
+  version: string;
+  description?: string;
+  settings: RuntimeSettings;
+  resources: Resources;
+  log: Logger;
+  metrics?: Metrics;
+  clock?: Clock;
+}
+
+/** One row of `fn list`. */
+export interface FunctionRow {
+  function: string;
+  trigger: Kind;
+  where: string;
+  access: string;
+  limits: string;
+  version: string;
+}
+
+/** What a reload did, by function name. */
+export interface Reloaded {
+  swapped: string[];
+  mounted: string[];
+  unmounted: string[];
+  faults: Fault[];
+}
+
+export class FunctionFaults extends OperatorError {
+  readonly faults: readonly Fault[];
+  constructor(faults: readonly Fault[]) {
+    super(faults.map(({ file, message }) => `${file}: ${message}`).join("\n"));
+    this.name = "FunctionFaults";
+    this.faults = faults;
+  }
+}
+
+export const defaultLimits: Defaults = { concurrency: 1000, timeLimitMs: 30_000, bodyLimit: 2 ** 20 };
+
+export type Runtime = Awaited<ReturnType<typeof createRuntime>>;
+
+/**
+ * Loads and checks the functions and mounts the HTTP ones, so that `fetch` works. `start` begins the rest.
+ * Throws `FunctionFaults` with everything that is wrong, before anything is mounted.
+ */
+export async function createRuntime(options: RuntimeOptions) {
+  const { root, settings, log } = options;
+  const metrics = options.metrics ?? new Metrics();
+  const host = createHost(options, metrics);
+  const http = httpTrigger(host);
+  const triggers = triggersOf(host, http);
+  const functions = new Map<string, Loaded>();
+  /** Files whose newest content is not what runs: they are tried again at every reload. */
+  const broken = new Set<string>();
+  let state: "starting" | "ready" | "stopping" | "stopped" = "starting";
+
+  const selected = async () => (await discover(root)).filter(({ name }) => isSelected(name, settings.functions));
+  const check = (all: readonly Loaded[]) => checkAll(all, triggers);
+
+  const { loaded, faults } = await load(root, await selected());
+  const all = [...faults, ...check(loaded)];
+  if (all.length > 0) throw new FunctionFaults(all);
+  for (const one of loaded) functions.set(one.name, one);
+  for (const one of loaded) if (one.definition.kind === "http") await http.mount(one);
+  runtimePages(http, {
+    root,
+    title: options.title,
+    version: options.version,
+    description: options.description ?? "",
+    metrics,
+    functions: () => [...functions.values()],
+    isReady: () => state === "ready" && (settings.isReady?.() ?? true),
+  });
+
+  async function mount(one: Loaded): Promise<void> {
+    await triggers.get(one.definition.kind)?.mount(one);
+    functions.set(one.name, one);
+  }
+
+  async function unmount(name: string): Promise<void> {
+    const one = functions.get(name);
+    functions.delete(name);
+    if (one) host.background(triggers.get(one.definition.kind)?.unmount(name) ?? Promise.resolve());
+  }
+
+  return {
+    host,
+    /** The web application, for a server to serve. */
+    app: http.app,
+
+    /** Runs an HTTP function without a port. */
+    async fetch(request: Request): Promise<Response> {
+      return http.fetch(request);
+    },
+
+    /** Begins consuming queues and keeping schedules; `/health/ready` says so from now on. */
+    async start(): Promise<void> {
+      for (const one of functions.values()) if (one.definition.kind !== "http") await mount(one);
+      state = "ready";
+    },
+
+    list: (): FunctionRow[] => [...functions.values()].map((one) => describe(one, triggers)),
+
+    get(name: string): Loaded | undefined {
+      return functions.get(name);
+    },
+
+    /**
+     * Brings the mounted functions in line with the files, given the paths (relative to the root) that changed.
+     * What is faulty keeps its old version and is reported; the rest is swapped, mounted or unmounted.
+     */
+    async reload(changed: ReadonlySet<string>): Promise<Reloaded> {
+      const found = await selected();
+      const done: Reloaded = { swapped: [], mounted: [], unmounted: [], faults: [] };
+      for (const name of [...functions.keys()]) {
+        if (found.some((file) => file.name === name)) continue;
+        await unmount(name);
+        done.unmounted.push(name);
+      }
+      const affected = found.filter(({ name, file }) => {
+        const current = functions.get(name);
+        return !current || changed.has(file) || broken.has(file) || current.inputs.some((input) => changed.has(input));
+      });
+      const fresh = await load(root, affected);
+      done.faults.push(...fresh.faults);
+      for (const { file } of affected) broken.add(file);
+      for (const one of fresh.loaded) {
+        const others = [...functions.values()].filter((other) => other.name !== one.name);
+        const wrong = check([...others, one]).filter((fault) => fault.file === one.file);
+        const previous = functions.get(one.name);
+        if (wrong.length === 0) broken.delete(one.file);
+        if (previous?.hash === one.hash) continue;
+        if (wrong.length > 0) {
+          done.faults.push(...wrong);
+          continue;
+        }
+        if (previous && previous.definition.kind !== one.definition.kind) await unmount(one.name);
+        await mount(one);
+        (previous ? done.swapped : done.mounted).push(one.name);
+      }
+      return done;
+    },
+
+    /**
+     * Stops in order: not ready, time for the proxy to notice, no new calls, drain up to the limit. Returns whether
+     * everything ended in time; what did not has had its signal aborted. The caller then closes the resources.
+     */
+    async stop(server?: HttpServer): Promise<boolean> {
+      if (state === "stopping" || state === "stopped") return true;
+      state = "stopping";
+      if (server) await new Promise((resolve) => setTimeout(resolve, settings.noticeMs));
+      const drained = Promise.all([
+        server?.stopAccepting(),
+        ...[...triggers.values()].map((trigger) => trigger.drain()),
+        host.settled(),
+      ]).then(() => true);
+      const { promise: late, resolve: tooLate } = Promise.withResolvers<boolean>();
+      const timer = setTimeout(() => {
+        host.timeLimits.expireAll();
+        // Aborted calls get a moment to notice before the sockets are cut.
+        setTimeout(() => tooLate(false), 500);
+      }, settings.drainMs);
+      const inTime = await Promise.race([drained, late]);
+      clearTimeout(timer);
+      server?.cut();
+      host.timeLimits.close();
+      state = "stopped";
+      if (!inTime) log.warn({ drain_ms: settings.drainMs }, "stopped before every call had ended");
+      return inTime;
+    },
+
+    isReady: () => state === "ready",
+  };
+}
+
+/** Loads the functions and describes them, without resources beyond the configuration; faults come beside. */
+export async function listFunctions(
+  root: string,
+  resources: Resources,
+): Promise<{ rows: FunctionRow[]; faults: readonly Fault[] }> {
+  const log = pino({ level: "silent" });
+  const host = createHost({ resources, log, settings: bareSettings }, new Metrics());
+  const triggers = triggersOf(host, httpTrigger(host));
+  const { loaded, faults } = await load(root, await discover(root));
+  host.timeLimits.close();
+  return { rows: loaded.map((one) => describe(one, triggers)), faults };
+}
+
+/** Settings of a host that runs functions by hand: tests, `fn list`. */
+export const bareSettings: RuntimeSettings = {
+  functions: ["*"],
+  http: { port: 0 },
+  production: false,
+  defaults: defaultLimits,
+  noticeMs: 0,
+  drainMs: 5000,
+};
+
+function triggersOf(host: Host, http: Trigger): ReadonlyMap<Kind, Trigger> {
+  const all = [http, queueTrigger(host), scheduleTrigger(host)];
+  return new Map(all.map((trigger) => [trigger.kind, trigger]));
+}
+
+function describe({ name, definition, hash }: Loaded, triggers: ReadonlyMap<Kind, Trigger>): FunctionRow {
+  const described = triggers.get(definition.kind)?.describe(definition) ?? { where: "", access: "", limits: "" };
+  return { function: name, trigger: definition.kind, ...described, version: hash };
+}
+
+/** Makes what triggers work with. `settled` resolves once nothing runs in the background. */
+export function createHost(
+  options: Pick<RuntimeOptions, "settings" | "resources" | "log" | "clock">,
+  metrics: Metrics,
+): Host & { settled(): Promise<void> } {
+  const { settings, resources, log } = options;
+  const clock = options.clock ?? systemClock;
+  const pending = new Set<Promise<unknown>>();
+  const broker: Broker | undefined = settings.broker;
+  return {
+    resources,
+    log,
+    metrics,
+    broker,
+    timeLimits: new TimeLimits(),
+    defaults: settings.defaults,
+    checkReplies: !settings.production,
+    newContext: callContexts(resources, clock),
+    translate: (error) => settings.translate?.(error),
+    claimTick: settings.claimTick ?? (async () => true),
+    now: () => clock.now(),
+    background(work) {
+      const watched = work.catch((error: unknown) => log.error({ err: error }, "background work failed"));
+      pending.add(watched);
+      void watched.finally(() => pending.delete(watched));
+    },
+    async settled() {
+      while (pending.size > 0) await Promise.all(pending);
+    },
+  };
+}
+
+function checkAll(all: readonly Loaded[], triggers: ReadonlyMap<Kind, Trigger>): Fault[] {
+  const faults: Fault[] = [];
+  for (const kind of ["http", "queue", "schedule", "smtp"] as const) {
+    const ofKind = all.filter(({ definition }) => definition.kind === kind);
+    const trigger = triggers.get(kind);
+    if (trigger) faults.push(...trigger.check(ofKind));
+    else faults.push(...ofKind.map(({ file }) => ({ file, message: `nothing serves ${kind} functions here` })));
+  }
+  return faults;
+}
+

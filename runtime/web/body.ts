@@ -1,0 +1,86 @@
+/** Reads a JSON body within a limit. */
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import type { H3Event } from "h3";
+import { problems } from "../problem.ts";
+
+export interface Body {
+  bytes: Buffer;
+  value: unknown;
+}
+
+const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+
+/** The client went away before its request was complete: there is nobody to answer. */
+export class ClientGone extends Error {}
+
+/**
+ * Reads and parses the body of a request. Throws `unsupported_media_type`, `request_too_large` (as soon as that is
+ * known: at the header, or at the byte that passes `limit`) or `invalid_json`; `ClientGone` when the client left.
+ */
+export async function readJson(event: H3Event, limit: number): Promise<Body> {
+  const type = event.req.headers.get("content-type");
+  if (type !== null && !jsonType.test(type)) throw problems.unsupportedMediaType();
+  const announced = Number(event.req.headers.get("content-length") ?? 0);
+  if (announced > limit) throw tooLarge(limit);
+  const node = event.runtime?.node?.req;
+  const bytes = node ? await readNode(node as IncomingMessage, limit) : await readWeb(event.req, limit);
+  return { bytes, value: parse(bytes) };
+}
+
+function parse(bytes: Buffer): unknown {
+  if (bytes.length === 0) throw problems.invalidJson({ message: "A JSON body is required" });
+  if (!isUtf8(bytes)) throw problems.invalidJson({ message: "The body is not UTF-8 text" });
+  try {
+    return JSON.parse(bytes.toString());
+  } catch (error) {
+    const position = error instanceof Error ? /at position (\d+)/.exec(error.message)?.[1] : undefined;
+    throw problems.invalidJson(
+      position === undefined ? {} : { message: `The body is not valid JSON (at character ${position})` },
+    );
+  }
+}
+
+function tooLarge(limit: number) {
+  const megabytes = Math.round((limit / 2 ** 20) * 100) / 100;
+  // The rest of the body is not read, so the connection cannot be used again.
+  return problems.requestTooLarge({
+    message: `The request body is larger than ${megabytes} MB`,
+    headers: { connection: "close" },
+  });
+}
+
+/** Straight from the socket: a web stream in between costs a third of the request. */
+function readNode(request: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limit) {
+        request.removeAllListeners("data");
+        request.pause();
+        reject(tooLarge(limit));
+        return;
+      }
+      chunks.push(chunk);
+    });
+    request.once("end", () => {
+      const [first] = chunks;
+      resolve(first && chunks.length === 1 ? first : Buffer.concat(chunks));
+    });
+    request.once("error", (error) => reject(new ClientGone("The request ended early", { cause: error })));
+    request.once("close", () => reject(new ClientGone("The request ended early")));
+  });
+}
+
+async function readWeb(request: Request, limit: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(limit);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

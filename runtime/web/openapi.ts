@@ -1,0 +1,96 @@
+/** OpenAPI 3.1, made from the contracts. TypeBox schemas are JSON Schema already. */
+import type { TSchema } from "typebox";
+import type { Loaded } from "../host/slot.ts";
+import type { HttpFunction } from "../http.ts";
+import { problems, type ProblemKind } from "../problem.ts";
+
+export interface ApiInfo {
+  title: string;
+  version: string;
+  description: string;
+}
+
+type Json = Record<string, unknown>;
+
+/** The document for all HTTP functions among these. */
+export function openapi(info: ApiInfo, functions: readonly Loaded[]): Json {
+  const paths: Record<string, Json> = {};
+  const securitySchemes: Json = {};
+  for (const { name, definition } of functions) {
+    if (definition.kind !== "http") continue;
+    const path = definition.path.replaceAll(/:([^/]+)/g, "{$1}");
+    const scheme = definition.contract.access.scheme;
+    if (scheme) securitySchemes[scheme.name] = scheme.definition;
+    (paths[path] ??= {})[definition.method.toLowerCase()] = operation(name, definition);
+  }
+  return {
+    openapi: "3.1.0",
+    info,
+    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    ...(Object.keys(securitySchemes).length > 0 && { components: { securitySchemes } }),
+  };
+}
+
+function operation(name: string, { contract, style }: HttpFunction): Json {
+  const statuses = typeof contract.status === "object" ? contract.status : [contract.status ?? 200];
+  const responses: Json = {};
+  for (const status of statuses) {
+    const schema = style.envelopeSchema?.(contract.returns, status) ?? contract.returns;
+    responses[status] = {
+      description: status < 400 ? "Success" : "See the body",
+      ...(contract.headers && {
+        headers: Object.fromEntries(
+          Object.entries(contract.headers).map(([header, description]) => [
+            header,
+            { description, schema: { type: "string" } },
+          ]),
+        ),
+      }),
+      content: { "application/json": { schema } },
+    };
+  }
+  for (const [status, kinds] of byStatus(problemsOf(contract))) {
+    responses[status] ??= {
+      description: kinds.map(({ code, message }) => `\`${code}\`: ${message}`).join("\n\n"),
+      content: { [style.problemContentType]: { schema: style.problemSchema } },
+    };
+  }
+  return {
+    operationId: name.replaceAll("/", "."),
+    tags: [contract.tag ?? (name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : "system")],
+    ...(contract.summary && { summary: contract.summary }),
+    ...(contract.description && { description: contract.description }),
+    parameters: [...parameters("path", contract.params), ...parameters("query", contract.query)],
+    ...(contract.body && {
+      requestBody: { required: true, content: { "application/json": { schema: contract.body } } },
+    }),
+    ...(contract.access.scheme && { security: [{ [contract.access.scheme.name]: [] }] }),
+    responses,
+  };
+}
+
+/** The contract's own problems, and those that the runtime answers for such a contract. */
+function problemsOf(contract: HttpFunction["contract"]): readonly ProblemKind[] {
+  const kinds = [...(contract.problems ?? [])];
+  if (contract.params || contract.query || contract.body) kinds.push(problems.invalidRequest);
+  if (contract.body) kinds.push(problems.invalidJson, problems.requestTooLarge, problems.unsupportedMediaType);
+  return kinds;
+}
+
+function byStatus(kinds: readonly ProblemKind[]): Map<number, ProblemKind[]> {
+  const grouped = new Map<number, ProblemKind[]>();
+  for (const kind of kinds) grouped.set(kind.status, [...(grouped.get(kind.status) ?? []), kind]);
+  return grouped;
+}
+
+function parameters(where: "path" | "query", schema: TSchema | undefined): Json[] {
+  if (!schema || !("properties" in schema)) return [];
+  const required: readonly unknown[] = "required" in schema && Array.isArray(schema.required) ? schema.required : [];
+  return Object.entries(schema.properties as Record<string, Json>).map(([name, property]) => ({
+    name,
+    in: where,
+    required: where === "path" || required.includes(name),
+    ...(typeof property["description"] === "string" && { description: property["description"] }),
+    schema: property,
+  }));
+}

@@ -1,0 +1,70 @@
+/** The runtime's own pages: health of the process, metrics, and the API's documentation. */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { FastResponse } from "srvx";
+import type { Metrics } from "../host/metrics.ts";
+import type { Loaded } from "../host/slot.ts";
+import type { HttpTrigger } from "../triggers/http.ts";
+import { openapi, type ApiInfo } from "./openapi.ts";
+
+export interface PageOptions extends ApiInfo {
+  root: string;
+  metrics: Metrics;
+  functions: () => readonly Loaded[];
+  isReady: () => boolean;
+}
+
+/** Adds `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. */
+export function runtimePages(http: HttpTrigger, options: PageOptions): void {
+  http.page("/health/live", () => json(200, { status: "live" }));
+  http.page("/health/ready", () => (options.isReady() ? json(200, { status: "ready" }) : json(503, { status: "not ready" })));
+  http.page("/metrics", async () => {
+    const { registry } = options.metrics;
+    return new FastResponse(await registry.metrics(), { headers: { "content-type": registry.contentType } });
+  });
+  http.page("/openapi.json", () => {
+    const { title, version, description } = options;
+    return json(200, openapi({ title, version, description }, options.functions()));
+  });
+  http.page("/docs", () => new FastResponse(docsPage(options.title), { headers: { "content-type": "text/html; charset=utf-8" } }));
+  const swagger = dirname(createRequire(join(options.root, "package.json")).resolve("swagger-ui-dist/package.json"));
+  for (const [file, type] of assets) {
+    http.page(`/docs/${file}`, async () => {
+      const headers = { "content-type": type, "cache-control": "public, max-age=86400" };
+      return new FastResponse(await readFile(join(swagger, file)), { headers });
+    });
+  }
+}
+
+const assets = [
+  ["swagger-ui.css", "text/css; charset=utf-8"],
+  ["swagger-ui-bundle.js", "text/javascript; charset=utf-8"],
+  ["favicon-32x32.png", "image/png"],
+] as const;
+
+function json(status: number, body: unknown): Response {
+  return new FastResponse(JSON.stringify(body), { status, headers: { "content-type": "application/json; charset=utf-8" } });
+}
+
+function docsPage(title: string): string {
+  const safe = title.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  return `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>${safe}</title>
+    <link rel="icon" href="/docs/favicon-32x32.png" />
+    <link rel="stylesheet" href="/docs/swagger-ui.css" />
+  </head>
+  <body>
+    <div id="docs"></div>
+    <script src="/docs/swagger-ui-bundle.js"></script>
+    <script>
+      SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true, tryItOutEnabled: true, persistAuthorization: true });
+    </script>
+  </body>
+</html>
+`;
+}

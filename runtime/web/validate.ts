@@ -1,0 +1,114 @@
+/** Checks values against TypeBox schemas, compiled once, and says what is wrong by field. */
+import type { TSchema } from "typebox";
+import { Compile } from "typebox/compile";
+import { problems, type Detail } from "../problem.ts";
+
+export interface Checker {
+  /** Throws `invalid_request` with a detail for each fault. `prefix` names the part: `query.`, or nothing for a body. */
+  check(value: unknown, prefix?: string): void;
+  /** The faults, none when the value fits. */
+  faults(value: unknown): Detail[];
+}
+
+/** More than this many details help nobody. */
+const maxDetails = 20;
+
+/** Compiles a schema. About a millisecond, then tens of nanoseconds a check. */
+export function compile(schema: TSchema): Checker {
+  const validator = Compile(schema);
+  const faults = (value: unknown): Detail[] => {
+    if (validator.Check(value)) return [];
+    const details: Detail[] = [];
+    for (const error of validator.Errors(value)) {
+      details.push(...detailsOf(error));
+      if (details.length >= maxDetails) break;
+    }
+    return details.slice(0, maxDetails);
+  };
+  return {
+    faults,
+    check(value, prefix = "") {
+      if (validator.Check(value)) return;
+      const details = faults(value).map(({ field, message }) => ({ field: joinField(prefix, field), message }));
+      const [first] = details;
+      throw problems.invalidRequest({
+        details,
+        ...(first && { message: `${first.field || "the request"} ${first.message}` }),
+      });
+    },
+  };
+}
+
+interface SchemaError {
+  keyword: string;
+  instancePath: string;
+  message: string;
+  params: object;
+}
+
+function detailsOf(error: SchemaError): Detail[] {
+  const field = fieldOf(error.instancePath);
+  // A missing property is a fault of that property, not of the object around it.
+  if ("requiredProperties" in error.params && Array.isArray(error.params.requiredProperties)) {
+    return error.params.requiredProperties.map((name) => ({
+      field: field === "" ? String(name) : `${field}.${String(name)}`,
+      message: "is required",
+    }));
+  }
+  return [{ field, message: error.message }];
+}
+
+/** `/attachments/0/filename` → `attachments[0].filename` (RFC 6901 escapes undone). */
+export function fieldOf(pointer: string): string {
+  let field = "";
+  for (const raw of pointer.split("/").slice(1)) {
+    const part = raw.replaceAll("~1", "/").replaceAll("~0", "~");
+    field += /^\d+$/.test(part) ? `[${part}]` : field === "" ? part : `.${part}`;
+  }
+  return field;
+}
+
+function joinField(prefix: string, field: string): string {
+  return field.startsWith("[") ? prefix.replace(/\.$/, "") + field : prefix + field;
+}
+
+/** Turns the texts of a query or path into what an object schema asks for; what cannot be turned is left to the check. */
+export type Coerce = (values: Record<string, unknown>) => Record<string, unknown>;
+
+/** Reads an object schema once and returns the function that converts texts for it and fills in defaults. */
+export function coercion(schema: TSchema): Coerce {
+  const properties = "properties" in schema && isRecord(schema.properties) ? Object.entries(schema.properties) : [];
+  const rules = properties.map(([name, property]) => {
+    const of = isRecord(property) ? property : {};
+    return { name, convert: converter(of), fallback: of["default"] };
+  });
+  return (values) => {
+    const converted: Record<string, unknown> = {};
+    for (const { name, convert, fallback } of rules) {
+      const value = values[name];
+      if (value !== undefined) converted[name] = convert(value);
+      else if (fallback !== undefined) converted[name] = fallback;
+    }
+    return converted;
+  };
+}
+
+function converter(schema: Record<string, unknown>): (value: unknown) => unknown {
+  switch (schema["type"]) {
+    case "integer":
+    case "number":
+      return (value) => (typeof value === "string" && /^-?\d{1,15}(\.\d+)?$/.test(value) ? Number(value) : value);
+    case "boolean":
+      return (value) => (value === "true" ? true : value === "false" ? false : value);
+    case "array": {
+      const item = isRecord(schema["items"]) ? converter(schema["items"]) : (value: unknown) => value;
+      return (value) => (Array.isArray(value) ? value : [value]).map(item);
+    }
+    default:
+      return (value) => value;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
