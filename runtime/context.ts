@@ -32,6 +32,8 @@ export interface Call {
   readonly signal: AbortSignal;
   readonly trace: Trace;
   readonly clock: Clock;
+  /** Lets work go on after the reply. Its failure is logged; stopping waits for it. */
+  defer(work: Promise<unknown>): void;
 }
 
 export interface Context extends Resources, Call {}

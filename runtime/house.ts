@@ -1,7 +1,7 @@
 /** What `runtime.config.ts` exports: how this house reads its configuration, what it opens, and how it is run. */
 import type { CommandDef } from "citty";
 import type { Broker } from "./broker.ts";
-import type { Logger, Resources } from "./context.ts";
+import type { Context, Logger, Resources } from "./context.ts";
 import type { Defaults } from "./host/host.ts";
 import type { Metrics } from "./host/metrics.ts";
 import type { Problem } from "./problem.ts";
@@ -50,17 +50,17 @@ export interface House<Config = unknown, R extends Resources = Resources> {
   /** Brings the stores up to date, for `fn migrate`. Returns what was applied. */
   migrate(config: Config, opening: Opening): Promise<readonly string[]>;
   /** Lines for the banner of `fn start` and `fn dev`: label and text. */
-  welcome?(resources: R, url: string): Promise<readonly (readonly [string, string])[]>;
+  welcome?(ctx: Context, url: string): Promise<readonly (readonly [string, string])[]>;
   /** Headers that `fn invoke` sends unless told otherwise, so that a developer need not look for a token. */
   invokeHeaders?(resources: R): Promise<Readonly<Record<string, string>>>;
   /** Further commands of `fn`. */
-  commands?(tools: HouseTools<Config, R>): Record<string, CommandDef>;
+  commands?(tools: HouseTools): Record<string, CommandDef>;
 }
 
 /** What a house's own commands work with. */
-export interface HouseTools<Config, R extends Resources> {
+export interface HouseTools {
   /** Opens the resources as a tool, runs, and closes them again, also when `run` throws. */
-  withResources<T>(run: (resources: R, config: Config, log: Logger) => Promise<T>): Promise<T>;
+  withContext<T>(run: (ctx: Context) => Promise<T>): Promise<T>;
 }
 
 /** Everything wrong with the configuration, each by the name of its variable. Ends the process with exit code 78. */

@@ -135,8 +135,9 @@ export async function createRuntime(options: RuntimeOptions) {
     async reload(changed: ReadonlySet<string>): Promise<Reloaded> {
       const found = await selected();
       const done: Reloaded = { swapped: [], mounted: [], unmounted: [], faults: [] };
-      for (const name of [...functions.keys()]) {
-        if (found.some((file) => file.name === name)) continue;
+      const present = new Set(found.map(({ name }) => name));
+      for (const name of functions.keys()) {
+        if (present.has(name)) continue;
         await unmount(name);
         done.unmounted.push(name);
       }
@@ -238,6 +239,11 @@ export function createHost(
   const clock = options.clock ?? systemClock;
   const pending = new Set<Promise<unknown>>();
   const broker: Broker | undefined = settings.broker;
+  const background = (work: Promise<unknown>) => {
+    const watched = work.catch((error: unknown) => log.error({ err: error }, "background work failed"));
+    pending.add(watched);
+    void watched.finally(() => pending.delete(watched));
+  };
   return {
     resources,
     log,
@@ -246,15 +252,11 @@ export function createHost(
     timeLimits: new TimeLimits(),
     defaults: settings.defaults,
     checkReplies: !settings.production,
-    newContext: callContexts(resources, clock),
+    newContext: callContexts(resources, clock, background),
     translate: (error) => settings.translate?.(error),
     claimTick: settings.claimTick ?? (async () => true),
     now: () => clock.now(),
-    background(work) {
-      const watched = work.catch((error: unknown) => log.error({ err: error }, "background work failed"));
-      pending.add(watched);
-      void watched.finally(() => pending.delete(watched));
-    },
+    background,
     async settled() {
       while (pending.size > 0) await Promise.all(pending);
     },
@@ -271,4 +273,3 @@ function checkAll(all: readonly Loaded[], triggers: ReadonlyMap<Kind, Trigger>):
   }
   return faults;
 }
-

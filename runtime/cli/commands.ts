@@ -1,5 +1,6 @@
 /** The commands that belong to the runtime; the house adds its own. */
 import { defineCommand, type CommandDef } from "citty";
+import type { Resources } from "../context.ts";
 import { Metrics } from "../host/metrics.ts";
 import type { Opening } from "../house.ts";
 import { listFunctions } from "../runtime.ts";
@@ -30,7 +31,7 @@ export function commands(session: Session): CommandDef {
         args: { json },
         async run({ args }) {
           const config = house.readConfig(process.env);
-          const { rows, faults } = await listFunctions(root, { config });
+          const { rows, faults } = await listFunctions(root, { config } as Resources);
           if (args.json) process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
           else process.stdout.write(table(rows, ["function", "trigger", "where", "access", "limits"]));
           for (const { file, message } of faults) process.stderr.write(`${file}: ${message}\n`);
@@ -75,7 +76,7 @@ export function commands(session: Session): CommandDef {
             else if (applied.length === 0) process.stdout.write("The database is up to date.\n");
             else process.stdout.write(`Applied: ${applied.join(", ")}\n`);
           } finally {
-            for (const resource of owned.reverse()) await resource.close();
+            for (const resource of owned.toReversed()) await resource.close();
           }
         },
       }),
@@ -83,4 +84,3 @@ export function commands(session: Session): CommandDef {
     },
   });
 }
-

@@ -1,6 +1,6 @@
 /** `fn`, the command line. */
 import { runCommand, renderUsage, type CommandDef } from "citty";
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import { ConfigFaults, OperatorError } from "../house.ts";
 import { FunctionFaults } from "../runtime.ts";
 import { commands } from "./commands.ts";
@@ -19,14 +19,14 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const [first] = args;
   if (first === undefined || first === "help" || first === "--help" || first === "-h") {
-    process.stdout.write(`${await renderUsage(root)}\n`);
+    await usage(root);
     return first === undefined ? exitUsage : 0;
   }
   if (args.includes("--help") || args.includes("-h")) {
     const subCommands = root.subCommands as Record<string, CommandDef>;
     const command = subCommands[first];
     const nested = (command?.subCommands as Record<string, CommandDef> | undefined)?.[args[1] ?? ""];
-    process.stdout.write(`${await renderUsage(nested ?? command ?? root, nested ? command : root)}\n`);
+    await usage(nested ?? command ?? root, nested ? command : root);
     return 0;
   }
   try {
@@ -35,6 +35,12 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     return explain(error);
   }
+}
+
+/** citty colours its pages whatever reads them. */
+async function usage(command: CommandDef, parent?: CommandDef): Promise<void> {
+  const page = await renderUsage(command, parent);
+  process.stdout.write(`${process.stdout.isTTY ? page : stripVTControlCharacters(page)}\n`);
 }
 
 /** Tells what went wrong in as few words as a person needs, and returns the exit code. */

@@ -23,7 +23,9 @@ export function pretty(line: string): string {
   const { time, level, msg, err, ...rest } = entry;
   const clock = styleText("dim", String(time).slice(11, 19));
   const colour = level === "warn" || level === "error" || level === "fatal" ? colours[level] : "cyan";
-  const names = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const names = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   const stack = typeof err === "object" && err !== null && "stack" in err ? `\n${String(err.stack)}` : "";
   const text = `${clock} ${styleText(colour, String(level).padEnd(5))} ${String(msg)}`;
   return `${text}${names.length > 0 ? styleText("dim", `  ${names.join(" ")}`) : ""}${stack}`;

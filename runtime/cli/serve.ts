@@ -31,8 +31,12 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
     await opened.close();
     throw error;
   }
-  const rows = (await house.welcome?.(resources, server.url)) ?? [];
-  banner(title(house.title, dev), [["Functions", `${runtime.list().length} mounted`], ...rows], performance.now() - started);
+  const rows = (await house.welcome?.(opened.ctx, server.url)) ?? [];
+  banner(
+    title(house.title, dev),
+    [["Functions", `${runtime.list().length} mounted`], ...rows],
+    performance.now() - started,
+  );
   const watcher = dev ? watch(root, runtime, log) : undefined;
   log.info({ port: server.port, functions: runtime.list().length }, "started");
   const signal = await asked;

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { pino } from "pino";
-import type { Logger, Resources } from "../context.ts";
+import type { Context, Logger, Resources } from "../context.ts";
+import { callContexts, systemClock } from "../host/call.ts";
 import { Metrics } from "../host/metrics.ts";
 import { nearestRoot } from "../host/load.ts";
 import { OperatorError, type House, type HouseTools, type Opening } from "../house.ts";
@@ -24,13 +25,16 @@ export async function openSession(folder: string): Promise<Session> {
   const envFile = join(root, ".env");
   if (existsSync(envFile)) process.loadEnvFile(envFile);
   const module: { default?: AnyHouse } = await import(pathToFileURL(join(root, "runtime.config.ts")).href);
-  if (!module.default) throw new OperatorError("runtime.config.ts must export the house by default: defineHouse({ … })");
+  if (!module.default)
+    throw new OperatorError("runtime.config.ts must export the house by default: defineHouse({ … })");
   return { root, house: module.default };
 }
 
 export interface Opened {
   config: unknown;
   resources: Resources;
+  /** A context outside of any function, for the commands themselves. */
+  ctx: Context;
   log: Logger;
   metrics: Metrics;
   /** Closes the resources, last opened first. */
@@ -44,7 +48,7 @@ export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): P
   const metrics = new Metrics();
   const owned: { close(): Promise<void> }[] = [];
   const close = async () => {
-    for (const resource of owned.splice(0).reverse()) {
+    for (const resource of owned.splice(0).toReversed()) {
       await resource.close().catch((error: unknown) => log.error({ err: error }, "a resource did not close"));
     }
   };
@@ -54,10 +58,13 @@ export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): P
   };
   try {
     const resources = await house.open(config, { log, metrics, purpose, own });
-    return { config, resources, log, metrics, close };
+    const inBackground = (work: Promise<unknown>) => void work.catch((err: unknown) => log.error({ err }, "failed"));
+    const ctx = callContexts(resources, systemClock, inBackground)({ log, bindings: {} });
+    return { config, resources, ctx, log, metrics, close };
   } catch (error) {
     await close();
-    throw error;
+    log.debug({ err: error }, "the resources could not be opened");
+    throw error instanceof Error ? new OperatorError(error.message, { cause: error }) : error;
   }
 }
 
@@ -72,10 +79,8 @@ export async function withHouse<T>(house: AnyHouse, run: (opened: Opened) => Pro
 }
 
 /** For a house's own commands. */
-export function houseTools(house: AnyHouse): HouseTools<unknown, Resources> {
-  return {
-    withResources: (run) => withHouse(house, ({ resources, config, log }) => run(resources, config, log)),
-  };
+export function houseTools(house: AnyHouse): HouseTools {
+  return { withContext: (run) => withHouse(house, ({ ctx }) => run(ctx)) };
 }
 
 /** JSON lines on stdout with `time`, `level` and `msg`; a tool's go to stderr and only when something is wrong. */

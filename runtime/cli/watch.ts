@@ -41,9 +41,7 @@ export function watch(root: string, runtime: Runtime, log: Logger): { close(): v
       changed.add(relative(root, join(root, folder, file)));
       clearTimeout(timer);
       timer = setTimeout(() => {
-        reloading = reloading
-          .then(reload)
-          .catch((error: unknown) => log.error({ err: error }, "the reload failed"));
+        reloading = reloading.then(reload).catch((error: unknown) => log.error({ err: error }, "the reload failed"));
       }, settleMs);
     }),
   );

@@ -31,7 +31,11 @@ export interface HostCall extends Call {
  * Returns the function that makes contexts. A context inherits from `resources`, and makes its logger, signal and
  * trace at first use: most calls need none of them, and together they cost more than routing does.
  */
-export function callContexts(resources: Resources, clock: Clock): (options: CallOptions) => HostCall & Context {
+export function callContexts(
+  resources: Resources,
+  clock: Clock,
+  background: (work: Promise<unknown>) => void,
+): (options: CallOptions) => HostCall & Context {
   class CallContext implements HostCall {
     readonly #options: CallOptions;
     #log: Logger | undefined;
@@ -63,6 +67,10 @@ export function callContexts(resources: Resources, clock: Clock): (options: Call
       const outer = this.#options.outer?.();
       this.#signal = outer ? AbortSignal.any([this.#controller.signal, outer]) : this.#controller.signal;
       return this.#signal;
+    }
+
+    defer(work: Promise<unknown>): void {
+      background(work);
     }
 
     abort(reason: Error): void {

@@ -33,5 +33,5 @@ export async function discover(root: string): Promise<FoundFile[]> {
     const name = functionName(relative(folder, path));
     if (name !== undefined) found.push({ name, file: relative(root, path) });
   }
-  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -206,7 +206,9 @@ export async function load(
 
 function describe(error: unknown, root: string): string {
   if (!(error instanceof Error)) return String(error);
-  const at = error.stack?.split("\n").find((line) => line.includes(`${root}/functions`) || line.includes(`${root}/lib`));
+  const at = error.stack
+    ?.split("\n")
+    .find((line) => line.includes(`${root}/functions`) || line.includes(`${root}/lib`));
   const message = error.message.split("\n")[0] ?? "";
   return at ? `${message} (${at.trim().replace(`file://`, "").replace(`${root}/`, "")})` : message;
 }

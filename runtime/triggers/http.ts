@@ -74,7 +74,8 @@ export function httpTrigger(host: Host): HttpTrigger {
     const style = nearestStyle(path);
     if (allowed.length === 0) return problemResponse(style, problems.notFound(), requestId(event));
     const allow = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
-    if (event.req.method === "OPTIONS") return new FastResponse(null, { status: 204, headers: { allow: allow.join(", ") } });
+    if (event.req.method === "OPTIONS")
+      return new FastResponse(null, { status: 204, headers: { allow: allow.join(", ") } });
     const problem = problems.methodNotAllowed({ headers: { allow: allow.join(", ") } });
     return problemResponse(style, problem, requestId(event));
   }
@@ -152,8 +153,7 @@ function isHttp(loaded: Loaded): loaded is Loaded<HttpFunction> {
 
 function compileContract(host: Host, { contract, style, handler }: HttpFunction): Compiled {
   const { resources, defaults } = host;
-  const part = (schema: typeof contract.params) =>
-    schema && { coerce: coercion(schema), checker: compile(schema) };
+  const part = (schema: typeof contract.params) => schema && { coerce: coercion(schema), checker: compile(schema) };
   const status = contract.status ?? 200;
   return {
     params: part(contract.params),
@@ -360,4 +360,3 @@ function requestId(event: H3Event): string {
   if (given !== null && requestIdPattern.test(given)) return given;
   return `${bootId}-${(++requests).toString(36)}`;
 }
-

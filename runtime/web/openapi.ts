@@ -26,7 +26,7 @@ export function openapi(info: ApiInfo, functions: readonly Loaded[]): Json {
   return {
     openapi: "3.1.0",
     info,
-    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    paths: Object.fromEntries(Object.entries(paths).toSorted(([a], [b]) => (a < b ? -1 : 1))),
     ...(Object.keys(securitySchemes).length > 0 && { components: { securitySchemes } }),
   };
 }

@@ -18,7 +18,9 @@ export interface PageOptions extends ApiInfo {
 /** Adds `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. */
 export function runtimePages(http: HttpTrigger, options: PageOptions): void {
   http.page("/health/live", () => json(200, { status: "live" }));
-  http.page("/health/ready", () => (options.isReady() ? json(200, { status: "ready" }) : json(503, { status: "not ready" })));
+  http.page("/health/ready", () =>
+    options.isReady() ? json(200, { status: "ready" }) : json(503, { status: "not ready" }),
+  );
   http.page("/metrics", async () => {
     const { registry } = options.metrics;
     return new FastResponse(await registry.metrics(), { headers: { "content-type": registry.contentType } });
@@ -27,7 +29,10 @@ export function runtimePages(http: HttpTrigger, options: PageOptions): void {
     const { title, version, description } = options;
     return json(200, openapi({ title, version, description }, options.functions()));
   });
-  http.page("/docs", () => new FastResponse(docsPage(options.title), { headers: { "content-type": "text/html; charset=utf-8" } }));
+  http.page(
+    "/docs",
+    () => new FastResponse(docsPage(options.title), { headers: { "content-type": "text/html; charset=utf-8" } }),
+  );
   const swagger = dirname(createRequire(join(options.root, "package.json")).resolve("swagger-ui-dist/package.json"));
   for (const [file, type] of assets) {
     http.page(`/docs/${file}`, async () => {
@@ -44,7 +49,10 @@ const assets = [
 ] as const;
 
 function json(status: number, body: unknown): Response {
-  return new FastResponse(JSON.stringify(body), { status, headers: { "content-type": "application/json; charset=utf-8" } });
+  return new FastResponse(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/json; charset=utf-8" },
+  });
 }
 
 function docsPage(title: string): string {

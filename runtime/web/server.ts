@@ -84,6 +84,7 @@ function listenError(error: unknown, { port }: ServeOptions): Error {
   if (code === "EADDRINUSE" || (error instanceof Error && error.name === "GetPortError")) {
     return new OperatorError(`Port ${port} is in use. Stop what uses it, or set API_PORT to another port.`);
   }
-  if (code === "EACCES") return new OperatorError(`Port ${port} may not be opened by this user. Set API_PORT above 1023.`);
+  if (code === "EACCES")
+    return new OperatorError(`Port ${port} may not be opened by this user. Set API_PORT above 1023.`);
   return error instanceof Error ? error : new Error(String(error));
 }

@@ -55,6 +55,9 @@ function detailsOf(error: SchemaError): Detail[] {
       message: "is required",
     }));
   }
+  if (error.keyword === "format" && "format" in error.params) {
+    return [{ field, message: `must be a valid ${String(error.params.format)}` }];
+  }
   return [{ field, message: error.message }];
 }
 

@@ -1,0 +1,238 @@
+/** The environment, read once: names and defaults, what is allowed, and every fault by the name of its variable. */
+import { readFileSync } from "node:fs";
+import { createPrivateKey } from "node:crypto";
+import { join, resolve } from "node:path";
+import { Type, type Static, type TProperties, type TSchema } from "typebox";
+import { Value } from "typebox/value";
+
+/** The variables of the environment, after defaults. A description marked `secret` is never shown with its value. */
+const positive = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 1, default: fallback, description });
+const orNone = (fallback: number, description: string) => Type.Integer({ minimum: 0, default: fallback, description });
+const port = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 65535, default: fallback, description });
+const text = (description: string, fallback = "") => Type.String({ default: fallback, description });
+const oneOf = <const T extends string[]>(values: [...T], fallback: T[number], description: string) =>
+  Type.Union(
+    values.map((value) => Type.Literal(value as T[number])),
+    { default: fallback, description },
+  );
+
+const properties = {
+  APP_ENV: oneOf(["development", "production", "test"], "development", "Which checks and defaults hold"),
+  API_PORT: port(8080, "Port of the HTTP API"),
+  LOG_LEVEL: oneOf(["trace", "debug", "info", "warn", "error", "silent"], "info", "Least level that is logged"),
+  FUNCTIONS: text("Globs of the functions that this process runs", "*"),
+  DATA_DIR: text("Folder of the embedded database, keys, the sandbox inbox and the first admin token", ".data"),
+  PUBLIC_URL: text("Address of this system as its clients see it"),
+  MAX_REQUEST_SIZE_MB: positive(110, "Largest request body"),
+
+  DATABASE_URL: text("PostgreSQL; without it an embedded one runs (secret)"),
+  DATABASE_POOL_SIZE: positive(20, "Connections to PostgreSQL in this process"),
+  RABBITMQ_URL: text("RabbitMQ; without it queues run on PostgreSQL (secret)"),
+  MAIL_QUEUE_NAME: text("Queue of mail to deliver", "mail-queue"),
+  RETRY_QUEUE_NAME: text("Start of the names of the retry queues", "retry-queue"),
+  FAILED_QUEUE_NAME: text("Queue of mail that was given up", "failed-mails"),
+  MAX_RETRY_COUNT: Type.Integer({ minimum: 0, maximum: 10, default: 5, description: "Retries of a mail" }),
+  WORKER_CONCURRENCY: positive(10, "Mails delivered at once in this process"),
+  WORKER_PREFETCH: positive(10, "Upper bound of the same"),
+  KEYDB_URL: text("KeyDB or Redis, host:port or redis://…; without it the cache is in process (secret)"),
+  KEYDB_PASSWORD: text("Password of KeyDB (secret)"),
+  KEYDB_STATUS_TTL_DAYS: positive(14, "Days that a mail's status stays cached"),
+
+  MAIL_SENDER: oneOf(["auto", "sandbox"], "auto", "sandbox keeps all mail in the local inbox"),
+  UNKNOWN_OUTCOME: oneOf(["retry", "hold"], "retry", "What follows an attempt whose outcome cannot be known"),
+  ORG_EMAIL_DOMAIN: text("Domains of the organisation, comma-separated"),
+  SENDGRID_API_KEY: text("SendGrid (secret)"),
+  SENDGRID_BASE_URL: text("Address of SendGrid's API", "https://api.sendgrid.com"),
+  ATTACHMENT_PATH: text("Folder of attachments; DATA_DIR/attachments without it"),
+  MAX_ATTACHMENT_SIZE_MB: positive(25, "Largest attachment"),
+
+  JWT_PRIVATE_KEY: text("RSA key that signs tokens, PEM (secret)"),
+  JWT_PRIVATE_KEY_FILE: text("File of that key"),
+  JWT_SECRET: text("Signs tokens with HS256 when there is no RSA key (secret)"),
+
+  SHUTDOWN_NOTICE_SECONDS: orNone(0, "Seconds between not ready and closing the door"),
+  SHUTDOWN_DRAIN_SECONDS: positive(25, "Seconds that calls in progress may take to end when stopping"),
+} satisfies TProperties;
+
+export const Environment = Type.Object(properties);
+export type Environment = Static<typeof Environment>;
+
+export interface ConfigFault {
+  variable: string;
+  message: string;
+}
+
+/** What the rest of the house reads. */
+export interface Config {
+  production: boolean;
+  port: number;
+  logLevel: string;
+  functions: readonly string[];
+  dataDir: string;
+  publicUrl: string;
+  maxRequestBytes: number;
+  /** Absent: embedded. */
+  databaseUrl: string | undefined;
+  databasePoolSize: number;
+  rabbitmqUrl: string | undefined;
+  queues: { mail: string; retry: string; failed: string };
+  maxRetries: number;
+  deliveryConcurrency: number;
+  /** A `redis://` address, or absent for the cache in process. */
+  cacheUrl: string | undefined;
+  statusTtlSeconds: number;
+  sender: "auto" | "sandbox";
+  unknownOutcome: "retry" | "hold";
+  /** Lower case, without `@`. */
+  organisationDomains: readonly string[];
+  sendgrid: { apiKey: string; baseUrl: string } | undefined;
+  attachments: { folder: string; maxBytes: number };
+  jwt: { privateKey: string | undefined; secret: string | undefined };
+  shutdown: { noticeMs: number; drainMs: number };
+}
+
+/** Reads the environment. Returns the configuration, or everything that is wrong with it. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config | ConfigFault[] {
+  const given: Record<string, unknown> = {};
+  const faults: ConfigFault[] = [];
+  for (const [name, schema] of Object.entries<VariableSchema>(properties)) {
+    const raw = env[name]?.trim();
+    given[name] = raw === undefined || raw === "" ? schema.default : coerce(schema, raw);
+    if (!Value.Check(schema, given[name])) faults.push({ variable: name, message: expectation(schema, raw ?? "") });
+  }
+  if (faults.length > 0) return faults;
+  const values = Value.Parse(Environment, given);
+  faults.push(...checkTogether(values));
+  return faults.length > 0 ? faults : shape(values);
+}
+
+type VariableSchema = TSchema & { default?: unknown; description?: string };
+
+function coerce(schema: VariableSchema, raw: string): unknown {
+  const isInteger = "type" in schema && schema.type === "integer";
+  return isInteger && /^-?\d{1,12}$/.test(raw) ? Number(raw) : raw;
+}
+
+function expectation(schema: VariableSchema, raw: string): string {
+  const secret = schema.description?.includes("(secret)");
+  const is = secret ? "" : `, not "${raw.slice(0, 60)}"`;
+  if ("anyOf" in schema && Array.isArray(schema.anyOf)) {
+    return `must be one of ${schema.anyOf.map((option: { const?: string }) => option.const).join(", ")}${is}`;
+  }
+  const { minimum, maximum } = schema as { minimum?: number; maximum?: number };
+  const range = maximum === undefined ? `from ${minimum ?? 0} up` : `from ${minimum ?? 0} to ${maximum}`;
+  return `must be a whole number ${range}${is}`;
+}
+
+/** What one variable alone cannot tell. */
+function checkTogether(values: Environment): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  const fault = (variable: keyof Environment, message: string) => faults.push({ variable, message });
+  const protocol = (variable: keyof Environment, allowed: readonly string[]) => {
+    const value = String(values[variable]);
+    if (value === "") return;
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    if (!url || !allowed.includes(url.protocol)) {
+      fault(variable, `must be an address that starts with ${allowed.map((one) => `${one}//`).join(" or ")}`);
+    }
+  };
+  protocol("DATABASE_URL", ["postgres:", "postgresql:"]);
+  protocol("RABBITMQ_URL", ["amqp:", "amqps:"]);
+  protocol("SENDGRID_BASE_URL", ["http:", "https:"]);
+  protocol("PUBLIC_URL", ["http:", "https:"]);
+  if (values.KEYDB_URL !== "" && !cacheUrl(values)) fault("KEYDB_URL", "must be host:port or redis://…");
+  for (const domain of domains(values.ORG_EMAIL_DOMAIN)) {
+    if (!/^(?:[a-z\d](?:[a-z\d-]*[a-z\d])?\.)+[a-z\d-]{2,}$/.test(domain)) {
+      fault("ORG_EMAIL_DOMAIN", `has "${domain}", which is no domain name`);
+    }
+  }
+  const key = privateKey(values);
+  if (key instanceof Error) fault(values.JWT_PRIVATE_KEY ? "JWT_PRIVATE_KEY" : "JWT_PRIVATE_KEY_FILE", key.message);
+  if (values.JWT_SECRET !== "" && values.JWT_SECRET.length < 16)
+    fault("JWT_SECRET", "must have at least 16 characters");
+  if (values.APP_ENV === "production" && key === undefined && values.JWT_SECRET === "") {
+    fault("JWT_PRIVATE_KEY", "is required in production (an RSA key in PEM; or JWT_SECRET for HS256)");
+  }
+  const names = [values.MAIL_QUEUE_NAME, values.RETRY_QUEUE_NAME, values.FAILED_QUEUE_NAME];
+  if (new Set(names).size < names.length) fault("MAIL_QUEUE_NAME", "and the other queue names must differ");
+  return faults;
+}
+
+function shape(values: Environment): Config {
+  const dataDir = resolve(values.DATA_DIR);
+  const key = privateKey(values);
+  return {
+    production: values.APP_ENV === "production",
+    port: values.API_PORT,
+    logLevel: values.LOG_LEVEL,
+    functions: list(values.FUNCTIONS),
+    dataDir,
+    publicUrl: (values.PUBLIC_URL || `http://localhost:${values.API_PORT}`).replace(/\/$/, ""),
+    maxRequestBytes: values.MAX_REQUEST_SIZE_MB * 2 ** 20,
+    databaseUrl: values.DATABASE_URL || undefined,
+    databasePoolSize: values.DATABASE_POOL_SIZE,
+    rabbitmqUrl: values.RABBITMQ_URL || undefined,
+    queues: { mail: values.MAIL_QUEUE_NAME, retry: values.RETRY_QUEUE_NAME, failed: values.FAILED_QUEUE_NAME },
+    maxRetries: values.MAX_RETRY_COUNT,
+    deliveryConcurrency: Math.min(values.WORKER_CONCURRENCY, values.WORKER_PREFETCH),
+    cacheUrl: cacheUrl(values),
+    statusTtlSeconds: values.KEYDB_STATUS_TTL_DAYS * 24 * 60 * 60,
+    sender: values.MAIL_SENDER,
+    unknownOutcome: values.UNKNOWN_OUTCOME,
+    organisationDomains: domains(values.ORG_EMAIL_DOMAIN),
+    sendgrid: values.SENDGRID_API_KEY
+      ? { apiKey: values.SENDGRID_API_KEY, baseUrl: values.SENDGRID_BASE_URL.replace(/\/$/, "") }
+      : undefined,
+    attachments: {
+      folder: values.ATTACHMENT_PATH ? resolve(values.ATTACHMENT_PATH) : join(dataDir, "attachments"),
+      maxBytes: values.MAX_ATTACHMENT_SIZE_MB * 2 ** 20,
+    },
+    jwt: { privateKey: typeof key === "string" ? key : undefined, secret: values.JWT_SECRET || undefined },
+    shutdown: { noticeMs: values.SHUTDOWN_NOTICE_SECONDS * 1000, drainMs: values.SHUTDOWN_DRAIN_SECONDS * 1000 },
+  };
+}
+
+function list(value: string): string[] {
+  return value
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+function domains(value: string): string[] {
+  return list(value).map((domain) => domain.replace(/^@/, "").toLowerCase());
+}
+
+/** `host:port` or `redis://…`, with the password put in. */
+function cacheUrl({ KEYDB_URL: given, KEYDB_PASSWORD: password }: Environment): string | undefined {
+  if (given === "") return undefined;
+  const full = /^rediss?:\/\//.test(given) ? given : `redis://${given}`;
+  if (!URL.canParse(full)) return undefined;
+  const url = new URL(full);
+  if (url.hostname === "") return undefined;
+  if (password !== "" && url.password === "") url.password = encodeURIComponent(password);
+  return url.href;
+}
+
+/** The signing key in PEM, undefined when none is given, an error that says what is wrong with it. */
+function privateKey(values: Environment): string | undefined | Error {
+  let pem = values.JWT_PRIVATE_KEY.replaceAll("\\n", "\n");
+  if (pem === "" && values.JWT_PRIVATE_KEY_FILE !== "") {
+    try {
+      pem = readFileSync(values.JWT_PRIVATE_KEY_FILE, "utf8");
+    } catch {
+      return new Error("names a file that cannot be read");
+    }
+  }
+  if (pem === "") return undefined;
+  try {
+    const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(pem);
+    const bits = asymmetricKeyDetails?.modulusLength ?? 0;
+    if (asymmetricKeyType !== "rsa" || bits < 2048) return new Error("must be an RSA key of at least 2048 bits");
+    return pem;
+  } catch {
+    return new Error("is not a private key in PEM");
+  }
+}

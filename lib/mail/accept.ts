@@ -1,0 +1,131 @@
+/** Accepting mail: from a checked request to a committed row, and on to the queue. */
+import type { Context } from "../../runtime/context.ts";
+import type { Caller } from "../auth/caller.ts";
+import { chooseSender } from "../senders/route.ts";
+import { acceptMails, findIdempotent, type AcceptRow } from "./accept.sql.ts";
+import { draftMail, type Draft, type MailInput } from "./draft.ts";
+import { publishGraceSeconds } from "./mail.ts";
+import { idempotencyKeyReused } from "./problems.ts";
+import { publishSoon } from "./publish.ts";
+import { cacheStatus } from "./status.ts";
+
+export interface Accepted {
+  id: string;
+  createdAt: Date;
+  /** The request had been accepted before, under the same idempotency key. */
+  replayed: boolean;
+}
+
+export interface Idempotency {
+  key: string;
+  /** SHA-256 of the request body, in hex. */
+  bodyHash: string;
+}
+
+/**
+ * Accepts a mail for a client. Returns once mail, attachments and idempotency key are committed: from then on it is
+ * never lost. Publishing follows in the background. Throws a `Problem` for a mail that cannot be sent; nothing of it
+ * is kept then. With an idempotency key that was used before, returns the mail that it stands for.
+ */
+export async function acceptMail(
+  ctx: Context,
+  caller: Caller,
+  input: MailInput,
+  idempotency?: Idempotency,
+): Promise<Accepted> {
+  const draft = draftMail(input, { maxAttachmentBytes: ctx.config.attachments.maxBytes });
+  chooseSender(ctx.config, draft.from.domain);
+  if (idempotency) {
+    const earlier = await findEarlier(ctx, caller, idempotency);
+    if (earlier) return earlier;
+  }
+  const id = ctx.clock.uuid();
+  const createdAt = ctx.clock.now();
+  const folder = attachmentFolder(id, createdAt);
+  if (draft.attachments.length > 0) {
+    const files = draft.attachments.map(({ storedAs, content }) => ({ name: storedAs, content }));
+    await ctx.attachments.write(folder, files);
+  }
+  let inserted = false;
+  try {
+    const rows = await ctx.db.batch(acceptMails, row(ctx, id, createdAt, caller, draft, folder, idempotency));
+    inserted = rows.length > 0;
+  } finally {
+    // After an error the commit may still have happened: then the files are needed, and a failed one leaves a few
+    // files behind, which the cleaning of attachments finds.
+    if (!inserted && idempotency && draft.attachments.length > 0) ctx.defer(removeUnlessStored(ctx, id, folder));
+  }
+  if (!inserted && idempotency) {
+    const earlier = await findEarlier(ctx, caller, idempotency);
+    if (earlier) return earlier;
+    throw new Error("An idempotency key was taken by a request that has left no mail");
+  }
+  cacheStatus(ctx, { id, clientId: caller.clientId, status: "queued", attempt: 0, retryCount: 0, createdAt });
+  publishSoon(ctx, id, 1);
+  return { id, createdAt, replayed: false };
+}
+
+async function removeUnlessStored(ctx: Context, id: string, folder: string): Promise<void> {
+  const { rows } = await ctx.db.query("SELECT 1 FROM mails WHERE id = $1", [id]);
+  if (rows.length === 0) await ctx.attachments.remove(folder);
+}
+
+async function findEarlier(
+  ctx: Context,
+  caller: Caller,
+  { key, bodyHash }: Idempotency,
+): Promise<Accepted | undefined> {
+  const { rows } = await ctx.db.query<{ mail_id: string; body_hash: string; created_at: Date }>(findIdempotent, [
+    caller.clientId,
+    key,
+  ]);
+  const [earlier] = rows;
+  if (!earlier) return undefined;
+  if (earlier.body_hash !== bodyHash) throw idempotencyKeyReused();
+  return { id: earlier.mail_id, createdAt: earlier.created_at, replayed: true };
+}
+
+/** `2026/01/20/{mail id}`, by the day in UTC. */
+function attachmentFolder(id: string, createdAt: Date): string {
+  return `${createdAt.toISOString().slice(0, 10).replaceAll("-", "/")}/${id}`;
+}
+
+function row(
+  ctx: Context,
+  id: string,
+  createdAt: Date,
+  caller: Caller,
+  draft: Draft,
+  folder: string,
+  idempotency: Idempotency | undefined,
+): AcceptRow {
+  const named = [draft.from, ...draft.to, ...draft.cc, ...draft.bcc].filter(({ name }) => name !== undefined);
+  const names = Object.fromEntries(named.map(({ address, name }) => [address, name ?? ""]));
+  // With the broker away there will be no message: the sweep may publish it as soon as the broker is back.
+  const grace = ctx.broker.isConnected() ? publishGraceSeconds : 0;
+  return {
+    id,
+    from_address: draft.from.address,
+    to_addresses: draft.to.map(({ address }) => address),
+    cc_addresses: draft.cc.map(({ address }) => address),
+    bcc_addresses: draft.bcc.map(({ address }) => address),
+    names: named.length > 0 ? names : null,
+    subject: draft.subject,
+    body: draft.text ?? null,
+    html: draft.html ?? null,
+    client_id: caller.clientId,
+    client_name: caller.clientName,
+    metadata: draft.metadata ?? null,
+    created_at: createdAt.toISOString(),
+    due_at: new Date(createdAt.getTime() + grace * 1000).toISOString(),
+    idempotency_key: idempotency?.key ?? null,
+    body_hash: idempotency?.bodyHash ?? null,
+    attachments: draft.attachments.map(({ filename, storedAs, contentType, content }, position) => ({
+      position,
+      filename,
+      content_type: contentType ?? null,
+      size_bytes: content.length,
+      storage_path: `${folder}/${storedAs}`,
+    })),
+  };
+}

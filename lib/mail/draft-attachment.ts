@@ -1,0 +1,100 @@
+/** Attachments as they come in a request: names made safe, content decoded, sizes checked. */
+import type { Detail } from "../../runtime/problem.ts";
+import { hasControls } from "./address.ts";
+import { attachmentTooLarge } from "./problems.ts";
+
+export interface DraftAttachment {
+  /** As the sender named it. */
+  readonly filename: string;
+  /** Under which it is stored: safe, and different from the others of its mail. */
+  readonly storedAs: string;
+  readonly contentType: string | undefined;
+  readonly content: Buffer;
+}
+
+const longestName = 255;
+const typePattern = /^[\w.+-]+\/[\w.+-]+(?:\s*;\s*[\w.+-]+=(?:[\w.+-]+|"[^"\r\n]*"))*$/;
+
+/**
+ * Decodes and checks. Adds what is wrong to `faults`; throws `attachment_too_large` with the file's name. The size is
+ * known from the length of the base64, before anything is decoded.
+ */
+export function checkAttachments(
+  given: readonly { filename: string; content: string; content_type?: string }[],
+  maxBytes: number,
+  faults: Detail[],
+): DraftAttachment[] {
+  const stored = new Set<string>();
+  const drafts: DraftAttachment[] = [];
+  given.forEach(({ filename, content, content_type: contentType }, index) => {
+    const fault = (field: string, message: string) => faults.push({ field: `attachments[${index}].${field}`, message });
+    const before = faults.length;
+    if (filename.trim() === "") fault("filename", "must not be empty");
+    if (hasControls(filename)) fault("filename", "must not contain control characters");
+    if (filename.length > longestName) fault("filename", `is longer than ${longestName} characters`);
+    if (!filename.isWellFormed()) fault("filename", "is not valid Unicode");
+    if (
+      contentType !== undefined &&
+      contentType !== "" &&
+      (contentType.length > 255 || !typePattern.test(contentType))
+    ) {
+      fault("content_type", "must be a media type, such as application/pdf");
+    }
+    const packed = /[\r\n]/.test(content) ? content.replaceAll(/[\r\n]/g, "") : content;
+    if (decodedLength(packed) > maxBytes) {
+      const name = hasControls(filename) ? "attachment" : filename.slice(0, longestName);
+      throw attachmentTooLarge({ message: `${name} exceeds maximum size of ${Math.round(maxBytes / 2 ** 20)}MB` });
+    }
+    if (packed.length % 4 !== 0 || !/^[A-Za-z\d+/]*={0,2}$/.test(packed)) fault("content", "is not valid base64");
+    if (faults.length > before) return;
+    const storedAs = unique(safeName(filename), stored);
+    stored.add(storedAs.toLowerCase());
+    drafts.push({ filename, storedAs, contentType: contentType || undefined, content: Buffer.from(packed, "base64") });
+  });
+  return drafts;
+}
+
+function decodedLength(base64: string): number {
+  const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0;
+  return Math.floor((base64.length * 3) / 4) - padding;
+}
+
+/** Names that Windows keeps for devices, with any extension. */
+const reserved = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
+
+/** A name that is safe in any file system: no separators, no device names, no leading dot, at most 150 bytes. */
+export function safeName(filename: string): string {
+  const plain = filename
+    .normalize("NFC")
+    // oxlint-disable-next-line no-control-regex
+    .replaceAll(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069<>:"/\\|?*]/g, "_")
+    .replace(/^[.\s]+/, "_")
+    .replace(/[.\s]+$/, "");
+  const dot = plain.lastIndexOf(".");
+  const extension = dot > 0 && plain.length - dot <= 16 ? plain.slice(dot) : "";
+  const stem = shorten(plain.slice(0, plain.length - extension.length) || "_", 150 - Buffer.byteLength(extension));
+  const name = stem + extension;
+  return reserved.test(name) ? `_${name}` : name;
+}
+
+/** Cuts to a number of UTF-8 bytes, between characters. */
+function shorten(text: string, bytes: number): string {
+  let kept = "";
+  let size = 0;
+  for (const character of text) {
+    size += Buffer.byteLength(character);
+    if (size > bytes) break;
+    kept += character;
+  }
+  return kept;
+}
+
+function unique(name: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(name.toLowerCase())) return name;
+  const dot = name.lastIndexOf(".");
+  const [stem, extension] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ""];
+  for (let number = 2; ; number++) {
+    const candidate = `${stem}-${number}${extension}`;
+    if (!taken.has(candidate.toLowerCase())) return candidate;
+  }
+}

@@ -1,0 +1,167 @@
+/** Micro-batching: calls of one statement that come together become one multi-row statement and share its commit. */
+import { createHash } from "node:crypto";
+import { DatabaseError, type QueryResult } from "pg";
+
+/**
+ * A statement for many rows at once. `sql` takes one parameter, `$1`: a JSON array of rows, each with its index in the
+ * array as `i`. It returns any number of rows, each with the integer `i` of the row that it answers.
+ */
+export interface Statement<In extends object, Out extends object> extends BatchedSql {
+  /** Never set: carries the types of the row and of the answer. */
+  readonly types?: (row: In) => Out;
+}
+
+interface BatchedSql {
+  /** Shown in errors, and a part of the prepared statement's name. */
+  readonly name: string;
+  readonly sql: string;
+  /** Most rows in one batch. Default 500. */
+  readonly max?: number;
+}
+
+/** Runs one prepared statement in a transaction of its own, and returns its rows. */
+export type Run = (query: { name: string; text: string; values: [string] }) => Promise<{ rows: object[] }>;
+
+export interface Batcher {
+  /**
+   * Resolves with the rows that answer `row`, once their statement has been committed. Rejects with the error of its
+   * own row alone: a fault in another row of the batch does not touch it. May share a commit, never a fate.
+   */
+  batch<In extends object, Out extends object>(
+    statement: Statement<In, Out>,
+    row: In,
+  ): Promise<(Out & { i: number })[]>;
+  /** Resolves when nothing is under way. */
+  drain(): Promise<void>;
+}
+
+interface Call {
+  /** The row as JSON, taken when the call was made. */
+  json: string;
+  /** The rows are of the type that the statement claims: only its SQL could tell. */
+  resolve(rows: QueryResult["rows"]): void;
+  reject(error: unknown): void;
+}
+
+interface Group {
+  statement: BatchedSql;
+  /** Differs with the SQL, so that an old and a redeployed statement of one name live side by side. */
+  preparedName: string;
+  waiting: Call[];
+  underWay: number;
+  scheduled: boolean;
+}
+
+const lanes = 2;
+/** Characters of JSON after which a batch is full: one huge mail must not hold up, or be held up by, 499 others. */
+const maxCharacters = 4_000_000;
+
+/** `isLost` tells an error that came with the connection's loss, which no other batch of that moment would survive. */
+export function openBatcher(run: Run, isLost: (error: unknown) => boolean): Batcher {
+  const groups = new Map<string, Group>();
+  const onIdle: (() => void)[] = [];
+
+  function groupOf(statement: BatchedSql): Group {
+    const key = `${statement.name}\n${statement.sql}`;
+    const known = groups.get(key);
+    if (known) return known;
+    const hash = createHash("sha256").update(key).digest("hex").slice(0, 16);
+    const preparedName = `${statement.name.slice(0, 40)}_${hash}`;
+    const group: Group = { statement, preparedName, waiting: [], underWay: 0, scheduled: false };
+    groups.set(key, group);
+    return group;
+  }
+
+  /** The first call leaves at the end of this microtask turn; with a batch under way, all of this turn of the event loop leave together. */
+  function schedule(group: Group): void {
+    if (group.scheduled || group.waiting.length === 0 || group.underWay >= lanes) return;
+    group.scheduled = true;
+    const leave = () => {
+      group.scheduled = false;
+      void send(group);
+    };
+    if (group.underWay === 0) queueMicrotask(leave);
+    else setImmediate(leave);
+  }
+
+  async function send(group: Group): Promise<void> {
+    const calls = take(group);
+    group.underWay++;
+    schedule(group);
+    try {
+      await answer(group, calls, run);
+    } catch (error) {
+      const lost = isLost(error) ? group.waiting.splice(0) : [];
+      for (const call of [...calls, ...lost]) call.reject(error);
+    }
+    group.underWay--;
+    schedule(group);
+    if (group.underWay > 0 || group.waiting.length > 0) return;
+    groups.delete(`${group.statement.name}\n${group.statement.sql}`);
+    if (groups.size === 0) for (const resolve of onIdle.splice(0)) resolve();
+  }
+
+  return {
+    batch(statement, row) {
+      return new Promise((resolve, reject) => {
+        // Here, so that a row that is no JSON fails alone, and so that the caller may change the row afterwards.
+        const json = JSON.stringify(row);
+        const group = groupOf(statement);
+        group.waiting.push({ json, resolve, reject });
+        schedule(group);
+      });
+    },
+    async drain() {
+      if (groups.size > 0) await new Promise<void>((resolve) => onIdle.push(resolve));
+    },
+  };
+}
+
+function take(group: Group): Call[] {
+  let rows = 0;
+  let characters = 0;
+  for (const { json } of group.waiting) {
+    characters += json.length;
+    if (rows > 0 && (rows >= (group.statement.max ?? 500) || characters > maxCharacters)) break;
+    rows++;
+  }
+  return group.waiting.splice(0, rows);
+}
+
+/** Settles every call, or throws an error that belongs to all of them. */
+async function answer(group: Group, calls: Call[], run: Run, deadlocks = 0): Promise<void> {
+  const values: [string] = [`[${calls.map(({ json }, i) => withIndex(json, i)).join()}]`];
+  try {
+    const { rows } = await run({ name: group.preparedName, text: group.statement.sql, values });
+    const answers = calls.map((): object[] => []);
+    for (const row of rows) {
+      const answered = "i" in row && typeof row.i === "number" ? answers[row.i] : undefined;
+      if (!answered) throw new Error(`The statement ${group.statement.name} returned a row without a valid i.`);
+      answered.push(row);
+    }
+    for (const [i, call] of calls.entries()) call.resolve(answers[i] ?? []);
+  } catch (error) {
+    const code = error instanceof DatabaseError ? (error.code ?? "") : "";
+    // Two batches met the same rows in another order. Nothing of this one was kept, so it may run again.
+    if (code === "40P01" && deadlocks < 3) return answer(group, calls, run, deadlocks + 1);
+    if (calls.length === 1 || !isRowsFault(code)) throw error;
+    const half = Math.ceil(calls.length / 2);
+    for (const part of [calls.slice(0, half), calls.slice(half)]) {
+      try {
+        await answer(group, part, run);
+      } catch (cause) {
+        for (const call of part) call.reject(cause);
+      }
+    }
+  }
+}
+
+/** Data (22), constraints (23), two rows of the batch for one key (21000). Nothing of the batch was kept. */
+function isRowsFault(code: string): boolean {
+  return code.startsWith("22") || code.startsWith("23") || code === "21000";
+}
+
+/** Last, so that it wins over an `i` of the row's own. */
+function withIndex(json: string, i: number): string {
+  return json === "{}" ? `{"i":${i}}` : `${json.slice(0, -1)},"i":${i}}`;
+}

@@ -1,0 +1,14 @@
+/** What every provider looks like from the inside of the house. */
+import type { Context } from "../../runtime/context.ts";
+import type { OutgoingMail } from "../mail/mail.ts";
+import type { ProviderAnswer } from "./classify.ts";
+
+export interface Sender {
+  /** Name in the timeline: `sandbox`, `sendgrid`. */
+  readonly name: string;
+  /**
+   * Hands the mail to the provider once, and returns the answer, or how it failed to get one. Throws only before
+   * anything has been sent: the attempt is then known not to have happened.
+   */
+  send(mail: OutgoingMail, ctx: Context): Promise<ProviderAnswer>;
+}
