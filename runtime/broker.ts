@@ -15,6 +15,8 @@ export interface Delivery {
   message: unknown;
   /** 1 for the first try; a retry has the next number, a redelivery the same one. */
   attempt: number;
+  /** Why it was given up, on a message taken from a dead letter queue. */
+  reason?: string;
   /** W3C `traceparent` of the publisher, when it gave one. */
   traceparent?: string;
 }
@@ -46,7 +48,10 @@ export interface Consumer {
   drain(): Promise<void>;
 }
 
-/** How full a queue is: what waits now, what waits for its delay, and what is being worked on. */
+/**
+ * How full a queue is: what waits now, what waits for its delay, and what is being worked on. On RabbitMQ `delayed` is
+ * the sum over all queues, and `active` this process only.
+ */
 export interface QueueDepth {
   ready: number;
   delayed: number;

@@ -34,11 +34,12 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock }: 
     async fetch(path: string, init: Omit<RequestInit, "body"> & { body?: unknown } = {}): Promise<Response> {
       const http = httpTrigger(host);
       await http.mount(loaded);
+      using _held = holdOpen();
       const { body, ...rest } = init;
       const headers = new Headers(init.headers);
       if (body !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
       const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-      return http.fetch(
+      return await http.fetch(
         new Request(new URL(path, "http://localhost"), {
           method: definition.kind === "http" ? definition.method : "GET",
           ...rest,
@@ -51,7 +52,8 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock }: 
     /** Hands a message to a queue function; returns what became of it. */
     async deliver(message: unknown, attempt = 1): Promise<Outcome> {
       if (definition.kind !== "queue") throw new Error("This is not a queue function");
-      return deliverer(host, { ...loaded, definition })({ message, attempt });
+      using _held = holdOpen();
+      return await deliverer(host, { ...loaded, definition })({ message, attempt });
     },
 
     /** Runs a schedule function for one tick. */
@@ -60,4 +62,10 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock }: 
       await definition.handler({ at }, host.newContext({ log, bindings: {} }));
     },
   };
+}
+
+/** Keeps the process alive: the host's own timers do not, and a test has no server that would. */
+function holdOpen(): Disposable {
+  const timer = setInterval(() => {}, 1000);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -24,9 +24,11 @@ export async function invoke(session: Session, args: InvokeArgs): Promise<void> 
     const runtime = await createRuntime({ root, title, version, settings, resources, log, metrics });
     const loaded = runtime.get(args.name);
     if (!loaded) {
-      const near = runtime.list().filter((row) => row.function.includes(args.name.split("/").at(-1) ?? args.name));
-      const hint = near.length > 0 ? ` Did you mean ${near.map((row) => row.function).join(" or ")}?` : "";
-      throw new OperatorError(`There is no function ${args.name}.${hint} fn list shows all.`);
+      const folder = args.name.slice(0, args.name.lastIndexOf("/") + 1);
+      const near = runtime.list().flatMap((row) => (row.function.startsWith(folder) ? [row.function] : []));
+      throw new OperatorError(
+        `There is no function ${args.name}. There are: ${near.join(", ") || "none in that folder"}.`,
+      );
     }
     const { definition } = loaded;
     try {

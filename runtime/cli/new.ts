@@ -1,7 +1,7 @@
 /** `fn new`: writes a function that works, and its test that passes. */
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { OperatorError } from "../house.ts";
 
 export const kinds = ["http", "queue", "schedule"] as const;
@@ -14,12 +14,15 @@ export async function createFunction(root: string, kind: string, name: string): 
     throw new OperatorError(`"${name}" is no name for a function. Use small letters, digits and -, such as crm/hello.`);
   }
   const file = join(root, "functions", `${name}.ts`);
-  if (existsSync(file)) throw new OperatorError(`functions/${name}.ts exists already.`);
+  const testFile = file.replace(/\.ts$/, ".test.ts");
+  for (const path of [file, testFile]) {
+    if (existsSync(path)) throw new OperatorError(`${relative(root, path)} exists already.`);
+  }
   const depth = "../".repeat(name.split("/").length);
   const { code, test } = templates[kind](name, depth);
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, code, { flag: "wx" });
-  await writeFile(file.replace(/\.ts$/, ".test.ts"), test, { flag: "wx" });
+  await writeFile(testFile, test, { flag: "wx" });
   process.stdout.write(`functions/${name}.ts and its test are written. Try: npx fn list\n`);
 }
 

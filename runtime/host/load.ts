@@ -125,7 +125,7 @@ async function bundleAll(root: string, files: readonly FoundFile[]): Promise<Map
       code,
       map: byPath.get(`${path}.map`) ?? "",
       hash: createHash("sha256").update(code).digest("hex"),
-      inputs: Object.keys(output?.inputs ?? {}),
+      inputs: Object.keys(output?.inputs ?? {}).filter((input) => !input.startsWith("es-package:")),
     });
   }
   return bundles;

@@ -190,6 +190,19 @@ for (const driver of drivers) {
     await rest.drain();
   });
 
+  test("a consumer that is drained as soon as it starts leaves the rest to others at once", async () => {
+    const { name } = await freshQueue();
+    await publishAll(name, 5);
+    let started = 0;
+    const consumer = await broker.consume(name, { concurrency: 5 }, async () => {
+      started++;
+      return done;
+    });
+    await consumer.drain();
+    await eventually(async () => (await broker.depth(name)).ready === 5 - started, { what: "the rest", within: 500 });
+    assert.is((await broker.depth(name)).active, 0);
+  });
+
   test("two consumers in two processes share a queue", async () => {
     const { name } = await freshQueue();
     const counts = [0, 0];
