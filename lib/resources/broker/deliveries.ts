@@ -1,10 +1,4 @@
 /** What both drivers do with messages: their wire form, and the count of those in progress. */
-import type { Delivery } from "../../../runtime/broker.ts";
-
-/** A delivery from a dead letter queue says why its message was given up. */
-export interface DeadLetter extends Delivery {
-  reason?: string;
-}
 
 /** The wire form of a message. Throws a `TypeError` for what JSON cannot carry, `undefined` for one. */
 export function encode(message: unknown): string {

@@ -1,8 +1,8 @@
 /** What the driver does to pg-boss's jobs: a message is a job, and its whole envelope is the job's data. */
 import type { Pool } from "pg";
 import type { JobInsert, PgBoss } from "pg-boss";
-import type { QueueDepth } from "../../../../runtime/broker.ts";
-import { attemptOf, type DeadLetter, decode } from "../deliveries.ts";
+import type { Delivery, QueueDepth } from "../../../../runtime/broker.ts";
+import { attemptOf, decode } from "../deliveries.ts";
 import { createBatcher } from "./batch.ts";
 
 /**
@@ -128,7 +128,7 @@ function perQueue<T>(
 }
 
 /** Reads a job's data, which anybody with access to the table may have written. */
-export function readEnvelope(data: unknown): { delivery: DeadLetter; envelope: Envelope } | { fault: string } {
+export function readEnvelope(data: unknown): { delivery: Delivery; envelope: Envelope } | { fault: string } {
   if (typeof data !== "object" || data === null || !("message" in data) || typeof data.message !== "string") {
     return { fault: "not an envelope of this broker" };
   }

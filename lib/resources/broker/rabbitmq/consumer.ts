@@ -2,7 +2,7 @@
 import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
 import type { Consumer, Delivery, Outcome } from "../../../../runtime/broker.ts";
 import type { Logger } from "../../../../runtime/context.ts";
-import { attemptOf, createInflight, type DeadLetter, decode, pause } from "../deliveries.ts";
+import { attemptOf, createInflight, decode, pause } from "../deliveries.ts";
 
 /** How long a message rests that could not be handled, before it is delivered again. */
 const redeliverAfterMs = 1000;
@@ -111,11 +111,11 @@ export function createConsumer(options: RabbitConsumerOptions): RabbitConsumer {
   };
 }
 
-function read(raw: ConsumeMessage): DeadLetter | { fault: string } {
+function read(raw: ConsumeMessage): Delivery | { fault: string } {
   const decoded = decode(raw.content.toString("utf8"));
   if ("fault" in decoded) return decoded;
   const headers: Record<string, unknown> = raw.properties.headers ?? {};
-  const delivery: DeadLetter = { message: decoded.message, attempt: attemptOf(headers["x-attempt"]) };
+  const delivery: Delivery = { message: decoded.message, attempt: attemptOf(headers["x-attempt"]) };
   const traceparent = headers["traceparent"];
   if (typeof traceparent === "string") delivery.traceparent = traceparent;
   const reason = headers["x-reason"] ?? givenUpByRabbit(headers["x-death"]);
