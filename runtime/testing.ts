@@ -34,26 +34,26 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock }: 
     async fetch(path: string, init: Omit<RequestInit, "body"> & { body?: unknown } = {}): Promise<Response> {
       const http = httpTrigger(host);
       await http.mount(loaded);
-      using _held = holdOpen();
       const { body, ...rest } = init;
       const headers = new Headers(init.headers);
       if (body !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
       const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-      return await http.fetch(
-        new Request(new URL(path, "http://localhost"), {
-          method: definition.kind === "http" ? definition.method : "GET",
-          ...rest,
-          headers,
-          ...(text !== undefined && { body: text }),
-        }),
+      return heldOpen(
+        http.fetch(
+          new Request(new URL(path, "http://localhost"), {
+            method: definition.kind === "http" ? definition.method : "GET",
+            ...rest,
+            headers,
+            ...(text !== undefined && { body: text }),
+          }),
+        ),
       );
     },
 
     /** Hands a message to a queue function; returns what became of it. */
     async deliver(message: unknown, attempt = 1): Promise<Outcome> {
       if (definition.kind !== "queue") throw new Error("This is not a queue function");
-      using _held = holdOpen();
-      return await deliverer(host, { ...loaded, definition })({ message, attempt });
+      return heldOpen(deliverer(host, { ...loaded, definition })({ message, attempt }));
     },
 
     /** Runs a schedule function for one tick. */
@@ -64,8 +64,12 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock }: 
   };
 }
 
-/** Keeps the process alive: the host's own timers do not, and a test has no server that would. */
-function holdOpen(): Disposable {
+/** Keeps the process alive meanwhile: the host's own timers do not, and a test has no server that would. */
+async function heldOpen<T>(work: T | Promise<T>): Promise<T> {
   const timer = setInterval(() => {}, 1000);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
 }
