@@ -3,6 +3,7 @@ import { pino } from "pino";
 import type { Outcome } from "./broker.ts";
 import type { Clock, Resources } from "./context.ts";
 import type { AnyFunction } from "./function.ts";
+import { callSource } from "./host/call.ts";
 import { Metrics } from "./host/metrics.ts";
 import type { Loaded } from "./host/slot.ts";
 import { bareSettings, createHost } from "./runtime.ts";
@@ -59,7 +60,7 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock }: 
     /** Runs a schedule function for one tick. */
     async tick(at: Date): Promise<void> {
       if (definition.kind !== "schedule") throw new Error("This is not a schedule function");
-      await definition.handler({ at }, host.newContext({ log, bindings: {} }));
+      await definition.handler({ at }, host.newContext(callSource(log, {})));
     },
   };
 }

@@ -1,6 +1,7 @@
 /** `fn invoke`: runs one function once, with the real resources and without a port. */
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import { callSource } from "../host/call.ts";
 import { OperatorError } from "../house.ts";
 import type { HttpFunction } from "../http.ts";
 import { createRuntime } from "../runtime.ts";
@@ -39,7 +40,7 @@ export async function invoke(session: Session, args: InvokeArgs): Promise<void> 
         return;
       }
       if (definition.kind === "smtp") throw new OperatorError("An SMTP function needs a connection: send it a mail.");
-      const ctx = runtime.host.newContext({ log, bindings: { function: args.name } });
+      const ctx = runtime.host.newContext(callSource(log, { function: args.name }));
       const input =
         definition.kind === "queue"
           ? { message: data === undefined ? undefined : JSON.parse(data), attempt: 1 }

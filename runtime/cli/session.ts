@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { pino } from "pino";
 import type { Context, Logger, Resources } from "../context.ts";
-import { callContexts, systemClock } from "../host/call.ts";
+import { callContexts, callSource, systemClock } from "../host/call.ts";
 import { Metrics } from "../host/metrics.ts";
 import { nearestRoot } from "../host/load.ts";
 import { OperatorError, type House, type HouseTools, type Opening } from "../house.ts";
@@ -59,7 +59,7 @@ export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): P
   try {
     const resources = await house.open(config, { log, metrics, purpose, own });
     const inBackground = (work: Promise<unknown>) => void work.catch((err: unknown) => log.error({ err }, "failed"));
-    const ctx = callContexts(resources, systemClock, inBackground)({ log, bindings: {} });
+    const ctx = callContexts(resources, systemClock, inBackground)(callSource(log, {}));
     return { config, resources, ctx, log, metrics, close };
   } catch (error) {
     await close();

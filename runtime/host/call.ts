@@ -13,13 +13,19 @@ export function traceFrom(traceparent: string | undefined): Trace {
   return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-01` };
 }
 
-export interface CallOptions {
-  log: Logger;
+/** What a context is made of. Its methods are called only when the handler asks for what they give. */
+export interface CallSource {
+  readonly log: Logger;
   /** Names for the log lines of this call. */
-  bindings: Record<string, unknown>;
-  traceparent?: string | undefined;
-  /** The caller's own signal: aborted when a client has gone. Asked for only when the handler asks for `signal`. */
-  outer?: () => AbortSignal | undefined;
+  bindings(): Record<string, unknown>;
+  traceparent(): string | undefined;
+  /** The caller's own signal: aborted when a client has gone. */
+  callerSignal(): AbortSignal | undefined;
+}
+
+/** The source of a context outside of a request. */
+export function callSource(log: Logger, bindings: Record<string, unknown>, traceparent?: string): CallSource {
+  return { log, bindings: () => bindings, traceparent: () => traceparent, callerSignal: () => undefined };
 }
 
 /** A context that can be aborted by the host. */
@@ -35,17 +41,17 @@ export function callContexts(
   resources: Resources,
   clock: Clock,
   background: (work: Promise<unknown>) => void,
-): (options: CallOptions) => HostCall & Context {
+): (source: CallSource) => HostCall & Context {
   class CallContext implements HostCall {
-    readonly #options: CallOptions;
+    readonly #source: CallSource;
     #log: Logger | undefined;
     #trace: Trace | undefined;
     #controller: AbortController | undefined;
     #signal: AbortSignal | undefined;
     #reason: Error | undefined;
 
-    constructor(options: CallOptions) {
-      this.#options = options;
+    constructor(source: CallSource) {
+      this.#source = source;
     }
 
     get clock(): Clock {
@@ -53,18 +59,18 @@ export function callContexts(
     }
 
     get log(): Logger {
-      return (this.#log ??= this.#options.log.child({ ...this.#options.bindings, trace_id: this.trace.traceId }));
+      return (this.#log ??= this.#source.log.child({ ...this.#source.bindings(), trace_id: this.trace.traceId }));
     }
 
     get trace(): Trace {
-      return (this.#trace ??= traceFrom(this.#options.traceparent));
+      return (this.#trace ??= traceFrom(this.#source.traceparent()));
     }
 
     get signal(): AbortSignal {
       if (this.#signal) return this.#signal;
       this.#controller = new AbortController();
       if (this.#reason) this.#controller.abort(this.#reason);
-      const outer = this.#options.outer?.();
+      const outer = this.#source.callerSignal();
       this.#signal = outer ? AbortSignal.any([this.#controller.signal, outer]) : this.#controller.signal;
       return this.#signal;
     }
@@ -80,5 +86,5 @@ export function callContexts(
   }
   Object.setPrototypeOf(CallContext.prototype, resources);
   // The prototype just set is what makes a call a context.
-  return (options) => new CallContext(options) as unknown as HostCall & Context;
+  return (source) => new CallContext(source) as unknown as HostCall & Context;
 }

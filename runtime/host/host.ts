@@ -2,7 +2,7 @@
 import type { Broker } from "../broker.ts";
 import type { Context, Logger, Resources } from "../context.ts";
 import type { Problem } from "../problem.ts";
-import type { CallOptions, HostCall } from "./call.ts";
+import type { CallSource, HostCall } from "./call.ts";
 import type { Metrics } from "./metrics.ts";
 import type { TimeLimits } from "./time-limits.ts";
 
@@ -23,7 +23,7 @@ export interface Host {
   /** Check every reply against its contract: in development and in tests. */
   readonly checkReplies: boolean;
   readonly broker: Broker | undefined;
-  newContext(options: CallOptions): HostCall & Context;
+  newContext(source: CallSource): HostCall & Context;
   /** What a caller should be told of an error that is not a `Problem`; undefined makes it a 500. */
   translate(error: unknown): Problem | undefined;
   /** Whether this process is the one to run a schedule's tick. */

@@ -1,42 +1,19 @@
 /** The HTTP trigger: routes, limits and replies on h3. */
-import { createHash } from "node:crypto";
-import { H3, getQuery, type H3Event } from "h3";
+import { H3, type H3Event } from "h3";
 import { addRoute, createRouter, findRoute, removeRoute } from "rou3";
-import { FastResponse } from "srvx";
-import type { Access } from "../access.ts";
-import { settle, type Context, type Logger } from "../context.ts";
-import type { HostCall } from "../host/call.ts";
-import type { Fault } from "../host/load.ts";
-import type { CallStats } from "../host/metrics.ts";
-import { Slot, Version, type Loaded } from "../host/slot.ts";
+import { settle } from "../context.ts";
 import type { Host } from "../host/host.ts";
-import type { Limited } from "../host/time-limits.ts";
-import { Reply, type HttpFunction, type Method } from "../http.ts";
-import { Problem, problems } from "../problem.ts";
+import type { Fault } from "../host/load.ts";
+import { Slot, Version, type Loaded } from "../host/slot.ts";
+import type { HttpFunction, Method } from "../http.ts";
+import { problems } from "../problem.ts";
 import { problemDetails, type Style } from "../style.ts";
-import { ClientGone, readJson, type Body } from "../web/body.ts";
-import { coercion, compile, type Checker, type Coerce } from "../web/validate.ts";
+import { Answer, problemAnswer } from "../web/answer.ts";
+import { compileContract, HttpCall, requestId, type HttpSlot, type HttpVersion } from "../web/http-call.ts";
+import { compile } from "../web/validate.ts";
 import type { Trigger } from "./trigger.ts";
 
 const methods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-
-/** A contract made ready for the hot path. */
-interface Compiled {
-  params: { coerce: Coerce; checker: Checker } | undefined;
-  query: { coerce: Coerce; checker: Checker } | undefined;
-  body: Checker | undefined;
-  bodyLimit: number;
-  returns: Checker | undefined;
-  status: number;
-  concurrency: number;
-  timeLimitMs: number;
-  access: Access<unknown>;
-  style: Style;
-  handler: HttpFunction["handler"];
-}
-
-type HttpSlot = Slot<HttpFunction, Compiled> & { stats: CallStats; log: Logger };
-type HttpVersion = Version<HttpFunction, Compiled>;
 
 export interface HttpTrigger extends Trigger {
   fetch(request: Request): Response | Promise<Response>;
@@ -45,18 +22,13 @@ export interface HttpTrigger extends Trigger {
   page(path: string, answer: (event: H3Event) => Response | Promise<Response>): void;
 }
 
-/** Starts a request id; the rest is a counter. Unique across processes, and nothing to compute per request. */
-const bootId = `${Date.now().toString(36)}${process.pid.toString(36)}`;
-let requests = 0;
-
-const requestIdPattern = /^[\w.:-]{1,64}$/;
-
 export function httpTrigger(host: Host): HttpTrigger {
   const router = createRouter<HttpSlot>();
   const slots = new Map<string, HttpSlot>();
   const pages = new Map<string, (event: H3Event) => Response | Promise<Response>>();
   const app = new H3({ allowMalformedURL: true, silent: true });
-  app.all("/**", dispatch);
+  // In place of h3's own router: routes come and go here, and one look-up is enough.
+  app.handler = dispatch;
 
   function dispatch(event: H3Event): Response | Promise<Response> {
     const { method } = event.req;
@@ -72,12 +44,11 @@ export function httpTrigger(host: Host): HttpTrigger {
     const path = event.url.pathname;
     const allowed = methods.filter((method) => findRoute(router, method, path));
     const style = nearestStyle(path);
-    if (allowed.length === 0) return problemResponse(style, problems.notFound(), requestId(event));
+    if (allowed.length === 0) return problemAnswer(style, problems.notFound(), requestId(event));
     const allow = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
-    if (event.req.method === "OPTIONS")
-      return new FastResponse(null, { status: 204, headers: { allow: allow.join(", ") } });
+    if (event.req.method === "OPTIONS") return new Answer(204, { allow: allow.join(", ") }, null);
     const problem = problems.methodNotAllowed({ headers: { allow: allow.join(", ") } });
-    return problemResponse(style, problem, requestId(event));
+    return problemAnswer(style, problem, requestId(event));
   }
 
   function nearestStyle(path: string): Style {
@@ -151,25 +122,6 @@ function isHttp(loaded: Loaded): loaded is Loaded<HttpFunction> {
   return loaded.definition.kind === "http";
 }
 
-function compileContract(host: Host, { contract, style, handler }: HttpFunction): Compiled {
-  const { resources, defaults } = host;
-  const part = (schema: typeof contract.params) => schema && { coerce: coercion(schema), checker: compile(schema) };
-  const status = contract.status ?? 200;
-  return {
-    params: part(contract.params),
-    query: part(contract.query),
-    body: contract.body && compile(contract.body),
-    bodyLimit: settle(contract.bodyLimit ?? defaults.bodyLimit, resources),
-    returns: host.checkReplies ? compile(contract.returns) : undefined,
-    status: typeof status === "number" ? status : (status[0] ?? 200),
-    concurrency: settle(contract.concurrency ?? defaults.concurrency, resources),
-    timeLimitMs: settle(contract.timeLimitMs ?? defaults.timeLimitMs, resources),
-    access: contract.access,
-    style,
-    handler,
-  };
-}
-
 function checkRoutes(functions: readonly Loaded<HttpFunction>[]): Fault[] {
   const faults: Fault[] = [];
   const taken = new Map<string, string>();
@@ -202,7 +154,7 @@ function compileFault(schema: Parameters<typeof compile>[0]): string | undefined
   }
 }
 
-/** Runs one call on the slot's current version: accounting, time limit, and whatever goes wrong. */
+/** Starts a call on the slot's current version, or sheds it. */
 function call(
   host: Host,
   slot: HttpSlot,
@@ -211,152 +163,10 @@ function call(
 ): Promise<Response> | Response {
   const version = slot.current;
   const { compiled } = version;
-  const id = requestId(event);
   if (version.inflight >= compiled.concurrency) {
     slot.stats.shed++;
-    return problemResponse(compiled.style, problems.overloaded({ headers: { "retry-after": "1" } }), id);
+    const problem = problems.overloaded({ headers: { "retry-after": "1" } });
+    return problemAnswer(compiled.style, problem, requestId(event));
   }
-  version.inflight++;
-  const started = performance.now();
-  const ctx = host.newContext({
-    log: slot.log,
-    bindings: { request_id: id, version: version.loaded.hash },
-    traceparent: event.req.headers.get("traceparent") ?? undefined,
-    outer: () => event.req.signal,
-  });
-  return new Promise((resolve) => {
-    let answered = false;
-    const answer = (response: Response) => {
-      if (answered) return;
-      answered = true;
-      slot.stats.observe(response.status, performance.now() - started);
-      resolve(response);
-    };
-    const limit: Limited = {
-      deadline: started + compiled.timeLimitMs,
-      expire() {
-        const problem = problems.timeLimit();
-        ctx.abort(problem);
-        answer(problemResponse(compiled.style, problem, id));
-      },
-    };
-    host.timeLimits.add(limit);
-    const end = () => {
-      host.timeLimits.delete(limit);
-      version.leave();
-    };
-    handle(compiled, event, params, ctx, id).then(
-      (response) => {
-        answer(response);
-        end();
-      },
-      (error: unknown) => {
-        answer(failure(host, compiled.style, error, ctx, id));
-        end();
-      },
-    );
-  });
-}
-
-async function handle(
-  compiled: Compiled,
-  event: H3Event,
-  rawParams: Record<string, string> | undefined,
-  ctx: HostCall & Context,
-  id: string,
-): Promise<Response> {
-  const request = new RequestView(event);
-  const admitted = compiled.access.check(request, ctx);
-  request.caller = admitted instanceof Promise ? await admitted : admitted;
-  if (compiled.params) {
-    request.params = compiled.params.coerce(decode(rawParams ?? {}));
-    compiled.params.checker.check(request.params);
-  }
-  if (compiled.query) {
-    request.query = compiled.query.coerce(getQuery(event));
-    compiled.query.checker.check(request.query);
-  }
-  if (compiled.body) {
-    const read = await readJson(event, compiled.bodyLimit);
-    compiled.body.check(read.value);
-    request.read = read;
-  }
-  const result = await compiled.handler(request, ctx);
-  const answer = result instanceof Reply ? result : undefined;
-  const body: unknown = answer ? answer.body : result;
-  const status = answer?.status ?? compiled.status;
-  compiled.returns?.faults(body).forEach((fault) => {
-    throw new Error(`The reply breaks its contract: ${fault.field || "it"} ${fault.message}`);
-  });
-  const data = compiled.style.envelope ? compiled.style.envelope(body, status) : body;
-  const headers: [string, string][] = [
-    ["content-type", "application/json; charset=utf-8"],
-    ["x-request-id", id],
-  ];
-  if (answer?.headers) headers.push(...Object.entries(answer.headers));
-  const text = status === 204 || event.req.method === "HEAD" ? null : JSON.stringify(data);
-  return new FastResponse(text, { status, headers });
-}
-
-/** What a handler sees of a request; parts are filled in as they pass their checks. */
-class RequestView {
-  readonly #event: H3Event;
-  params: Record<string, unknown> | undefined;
-  query: Record<string, unknown> | undefined;
-  caller: unknown;
-  read: Body | undefined;
-
-  constructor(event: H3Event) {
-    this.#event = event;
-  }
-
-  get body(): unknown {
-    return this.read?.value;
-  }
-
-  header(name: string): string | undefined {
-    return this.#event.req.headers.get(name) ?? undefined;
-  }
-
-  get ip(): string | undefined {
-    return this.#event.req.ip;
-  }
-
-  bodyHash(): string {
-    return this.read ? createHash("sha256").update(this.read.bytes).digest("hex") : "";
-  }
-}
-
-function decode(params: Record<string, string>): Record<string, string> {
-  const decoded: Record<string, string> = {};
-  for (const [name, value] of Object.entries(params)) {
-    try {
-      decoded[name] = value.includes("%") ? decodeURIComponent(value) : value;
-    } catch {
-      throw problems.invalidRequest({ details: [{ field: name, message: "is not valid percent-encoding" }] });
-    }
-  }
-  return decoded;
-}
-
-function failure(host: Host, style: Style, error: unknown, ctx: Context, id: string): Response {
-  if (error instanceof ClientGone) return new FastResponse(null, { status: 499 });
-  const problem = error instanceof Problem ? error : (host.translate(error) ?? problems.internal({ cause: error }));
-  if (problem.status >= 500) ctx.log.error({ err: problem.cause ?? problem, code: problem.code }, "call failed");
-  return problemResponse(style, problem, id);
-}
-
-function problemResponse(style: Style, problem: Problem, id: string): Response {
-  const headers: [string, string][] = [
-    ["content-type", style.problemContentType],
-    ["x-request-id", id],
-  ];
-  if (problem.headers) headers.push(...Object.entries(problem.headers));
-  return new FastResponse(JSON.stringify(style.problem(problem)), { status: problem.status, headers });
-}
-
-function requestId(event: H3Event): string {
-  const given = event.req.headers.get("x-request-id");
-  if (given !== null && requestIdPattern.test(given)) return given;
-  return `${bootId}-${(++requests).toString(36)}`;
+  return new HttpCall(host, slot, version, event).run(params);
 }

@@ -5,7 +5,9 @@ import { settle, type Logger } from "../context.ts";
 import type { Fault } from "../host/load.ts";
 import type { CallStats } from "../host/metrics.ts";
 import { Slot, Version, type Loaded } from "../host/slot.ts";
+import { callSource } from "../host/call.ts";
 import type { Host } from "../host/host.ts";
+import { Limited } from "../host/time-limits.ts";
 import { Problem, problems } from "../problem.ts";
 import type { QueueFunction } from "../queue.ts";
 import { compile, type Checker } from "../web/validate.ts";
@@ -128,12 +130,9 @@ async function deliver(host: Host, version: QueueVersion, shared: Shared, delive
   const { compiled, loaded } = version;
   const started = performance.now();
   version.inflight++;
-  const ctx = host.newContext({
-    log: shared.log,
-    bindings: { version: loaded.hash, attempt: delivery.attempt },
-    traceparent: delivery.traceparent,
-  });
-  const limit = { deadline: started + compiled.timeLimitMs, expire: () => ctx.abort(problems.timeLimit()) };
+  const bindings = { version: loaded.hash, attempt: delivery.attempt };
+  const ctx = host.newContext(callSource(shared.log, bindings, delivery.traceparent));
+  const limit = new Limited(started + compiled.timeLimitMs, () => ctx.abort(problems.timeLimit()));
   host.timeLimits.add(limit);
   let outcome: Outcome = { kind: "done" };
   try {

@@ -4,7 +4,9 @@ import type { Logger } from "../context.ts";
 import type { Fault } from "../host/load.ts";
 import type { CallStats } from "../host/metrics.ts";
 import { Slot, Version, type Loaded } from "../host/slot.ts";
+import { callSource } from "../host/call.ts";
 import type { Host } from "../host/host.ts";
+import { Limited } from "../host/time-limits.ts";
 import { problems } from "../problem.ts";
 import type { ScheduleFunction } from "../schedule.ts";
 import { settle } from "../context.ts";
@@ -103,9 +105,9 @@ async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
   const started = performance.now();
   let outcome = "done";
   const { contract } = version.loaded.definition;
-  const ctx = host.newContext({ log: slot.log, bindings: { version: version.loaded.hash } });
+  const ctx = host.newContext(callSource(slot.log, { version: version.loaded.hash }));
   const timeLimitMs = settle(contract.timeLimitMs ?? host.defaults.timeLimitMs, host.resources);
-  const limit = { deadline: started + timeLimitMs, expire: () => ctx.abort(problems.timeLimit()) };
+  const limit = new Limited(started + timeLimitMs, () => ctx.abort(problems.timeLimit()));
   host.timeLimits.add(limit);
   try {
     if (await host.claimTick(slot.name, at)) await version.loaded.definition.handler({ at }, ctx);

@@ -6,6 +6,7 @@ import { FastResponse } from "srvx";
 import type { Metrics } from "../host/metrics.ts";
 import type { Loaded } from "../host/slot.ts";
 import type { HttpTrigger } from "../triggers/http.ts";
+import { jsonAnswer } from "./answer.ts";
 import { openapi, type ApiInfo } from "./openapi.ts";
 
 export interface PageOptions extends ApiInfo {
@@ -17,9 +18,9 @@ export interface PageOptions extends ApiInfo {
 
 /** Adds `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. */
 export function runtimePages(http: HttpTrigger, options: PageOptions): void {
-  http.page("/health/live", () => json(200, { status: "live" }));
+  http.page("/health/live", () => jsonAnswer(200, { status: "live" }));
   http.page("/health/ready", () =>
-    options.isReady() ? json(200, { status: "ready" }) : json(503, { status: "not ready" }),
+    options.isReady() ? jsonAnswer(200, { status: "ready" }) : jsonAnswer(503, { status: "not ready" }),
   );
   http.page("/metrics", async () => {
     const { registry } = options.metrics;
@@ -27,7 +28,7 @@ export function runtimePages(http: HttpTrigger, options: PageOptions): void {
   });
   http.page("/openapi.json", () => {
     const { title, version, description } = options;
-    return json(200, openapi({ title, version, description }, options.functions()));
+    return jsonAnswer(200, openapi({ title, version, description }, options.functions()));
   });
   http.page(
     "/docs",
@@ -47,13 +48,6 @@ const assets = [
   ["swagger-ui-bundle.js", "text/javascript; charset=utf-8"],
   ["favicon-32x32.png", "image/png"],
 ] as const;
-
-function json(status: number, body: unknown): Response {
-  return new FastResponse(JSON.stringify(body), {
-    status,
-    headers: { "content-type": "application/json; charset=utf-8" },
-  });
-}
 
 function docsPage(title: string): string {
   const safe = title.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

@@ -1,9 +1,10 @@
 /** The HTTP server: h3's own in production, listhen in development. Both are stopped by us, not by themselves. */
-import type { RequestListener, Server } from "node:http";
-import { serve, type H3 } from "h3";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { H3 } from "h3";
 import { listen } from "listhen";
-import { toNodeHandler } from "srvx/node";
+import { NodeRequest, sendNodeResponse } from "srvx/node";
 import { OperatorError } from "../house.ts";
+import { isAnswer } from "./answer.ts";
 
 export interface HttpServer {
   readonly url: string;
@@ -20,42 +21,54 @@ export interface ServeOptions {
 }
 
 /** Longer than a proxy keeps idle connections (HAProxy and nginx: 60 s), so that the proxy is the one to close. */
-const keepAliveTimeoutMs = 65_000;
+const keepAliveTimeout = 65_000;
 
-/** Serves with h3's server: 0.91 of bare `node:http`, where listhen reaches 0.84. Throws a sentence when the port is taken. */
+/** Serves in production. Throws a sentence when the port is taken. */
 export async function serveProduction(app: H3, options: ServeOptions): Promise<HttpServer> {
-  const served = serve(app, {
-    port: options.port,
-    ...(options.host !== undefined && { hostname: options.host }),
-    gracefulShutdown: false,
-    silent: true,
-    manual: true,
-    node: { keepAliveTimeout: keepAliveTimeoutMs, requestTimeout: 120_000, headersTimeout: 30_000 },
-  });
-  try {
-    await served.serve();
-  } catch (error) {
-    throw listenError(error, options);
-  }
-  return managed(served.node?.server as Server, options);
+  const server = createServer({ keepAliveTimeout, requestTimeout: 120_000, headersTimeout: 30_000 }, listenerOf(app));
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", (error) => reject(listenError(error, options)));
+  server.listen(options.port, options.host, resolve);
+  await listening;
+  return managed(server, options);
 }
 
 /** Serves with listhen, for `fn dev`. */
 export async function serveDevelopment(app: H3, options: ServeOptions): Promise<HttpServer> {
-  // srvx types its handler for HTTP/2 too; listhen calls it with the same pair as node:http.
-  const handler = toNodeHandler(app.fetch) as unknown as RequestListener;
   try {
-    const listener = await listen(handler, {
+    const { server } = await listen(listenerOf(app), {
       port: { port: options.port, alternativePortRange: [options.port, options.port] },
       ...(options.host !== undefined && { hostname: options.host }),
       autoClose: false,
       showURL: false,
       ws: false,
     });
-    return managed(listener.server as Server, options);
+    return managed(server as Server, options);
   } catch (error) {
     throw listenError(error, options);
   }
+}
+
+/**
+ * h3's application as a listener. What `serve` of h3 does, but for one thing: an answer leaves in one write, where
+ * srvx's sender makes two.
+ */
+function listenerOf(app: H3): RequestListener {
+  return (req, res) => {
+    if (!req.url?.startsWith("/")) {
+      res.writeHead(400).end();
+      return;
+    }
+    void Promise.resolve(app.fetch(new NodeRequest({ req, res }))).then((response) => send(res, response));
+  };
+}
+
+function send(res: ServerResponse, response: Response): unknown {
+  if (!isAnswer(response)) return sendNodeResponse(res, response);
+  const { code, fields, payload } = response;
+  if (payload === null) return res.writeHead(code, fields).end();
+  fields["content-length"] = String(Buffer.byteLength(payload));
+  return res.writeHead(code, fields).end(payload);
 }
 
 function managed(server: Server, options: ServeOptions): HttpServer {

@@ -1,0 +1,237 @@
+/** One call of an HTTP function, from its request to its answer. Every line here is paid for by every request. */
+import { createHash } from "node:crypto";
+import { getQuery, type H3Event } from "h3";
+import type { Access } from "../access.ts";
+import { settle, type Context, type Logger } from "../context.ts";
+import type { CallSource, HostCall } from "../host/call.ts";
+import type { Host } from "../host/host.ts";
+import type { CallStats } from "../host/metrics.ts";
+import type { Slot, Version } from "../host/slot.ts";
+import { Limited } from "../host/time-limits.ts";
+import { Reply, type HttpFunction, type HttpRequest } from "../http.ts";
+import { Problem, problems } from "../problem.ts";
+import type { Style } from "../style.ts";
+import { Answer, problemAnswer } from "./answer.ts";
+import { ClientGone, readJson, type Body } from "./body.ts";
+import { coercion, compile, type Checker, type Coerce } from "./validate.ts";
+
+/** A contract made ready for the hot path. */
+export interface Compiled {
+  params: { coerce: Coerce; checker: Checker } | undefined;
+  query: { coerce: Coerce; checker: Checker } | undefined;
+  body: Checker | undefined;
+  bodyLimit: number;
+  /** Checks replies, where that is on. */
+  returns: Checker | undefined;
+  status: number;
+  concurrency: number;
+  timeLimitMs: number;
+  access: Access<unknown>;
+  style: Style;
+  handler: HttpFunction["handler"];
+}
+
+export type HttpVersion = Version<HttpFunction, Compiled>;
+export type HttpSlot = Slot<HttpFunction, Compiled> & { stats: CallStats; log: Logger };
+
+export function compileContract(host: Host, { contract, style, handler }: HttpFunction): Compiled {
+  const { resources, defaults } = host;
+  const part = (schema: typeof contract.params) => schema && { coerce: coercion(schema), checker: compile(schema) };
+  const status = contract.status ?? 200;
+  return {
+    params: part(contract.params),
+    query: part(contract.query),
+    body: contract.body && compile(contract.body),
+    bodyLimit: settle(contract.bodyLimit ?? defaults.bodyLimit, resources),
+    returns: host.checkReplies ? compile(contract.returns) : undefined,
+    status: typeof status === "number" ? status : (status[0] ?? 200),
+    concurrency: settle(contract.concurrency ?? defaults.concurrency, resources),
+    timeLimitMs: settle(contract.timeLimitMs ?? defaults.timeLimitMs, resources),
+    access: contract.access,
+    style,
+    handler,
+  };
+}
+
+type RawParams = Record<string, string> | undefined;
+
+/** Runs one call on one version: accounting, time limit, and whatever goes wrong. */
+export class HttpCall implements CallSource {
+  readonly log: Logger;
+  readonly #host: Host;
+  readonly #slot: HttpSlot;
+  readonly #version: HttpVersion;
+  readonly #event: H3Event;
+  readonly #id: string;
+  readonly #ctx: HostCall & Context;
+  readonly #started = performance.now();
+  #resolve: ((answer: Answer) => void) | undefined;
+
+  constructor(host: Host, slot: HttpSlot, version: HttpVersion, event: H3Event) {
+    this.log = slot.log;
+    this.#host = host;
+    this.#slot = slot;
+    this.#version = version;
+    this.#event = event;
+    this.#id = requestId(event);
+    this.#ctx = host.newContext(this);
+  }
+
+  bindings(): Record<string, unknown> {
+    return { request_id: this.#id, version: this.#version.loaded.hash };
+  }
+
+  traceparent(): string | undefined {
+    return this.#event.req.headers.get("traceparent") ?? undefined;
+  }
+
+  callerSignal(): AbortSignal {
+    return this.#event.req.signal;
+  }
+
+  /** Never rejects: what goes wrong is an answer too. */
+  run(params: RawParams): Promise<Answer> {
+    const version = this.#version;
+    version.inflight++;
+    const limit = new Limited(this.#started + version.compiled.timeLimitMs, () => this.#expire());
+    this.#host.timeLimits.add(limit);
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#handle(params).then(
+        (answer) => this.#end(limit, answer),
+        (error: unknown) => this.#end(limit, this.#failure(error)),
+      );
+    });
+  }
+
+  #end(limit: Limited, answer: Answer): void {
+    this.#answer(answer);
+    this.#host.timeLimits.delete(limit);
+    this.#version.leave();
+  }
+
+  /** The first answer counts: after a call's time was up, nobody waits for its own. */
+  #answer(answer: Answer): void {
+    const resolve = this.#resolve;
+    if (!resolve) return;
+    this.#resolve = undefined;
+    this.#slot.stats.observe(answer.code, performance.now() - this.#started);
+    resolve(answer);
+  }
+
+  #expire(): void {
+    const problem = problems.timeLimit();
+    this.#ctx.abort(problem);
+    this.#answer(problemAnswer(this.#version.compiled.style, problem, this.#id));
+  }
+
+  async #handle(rawParams: RawParams): Promise<Answer> {
+    const { compiled } = this.#version;
+    const event = this.#event;
+    const request = new RequestView(event);
+    const admitted = compiled.access.check(request, this.#ctx);
+    request.caller = admitted instanceof Promise ? await admitted : admitted;
+    if (compiled.params) {
+      request.params = compiled.params.coerce(decode(rawParams ?? {}));
+      compiled.params.checker.check(request.params);
+    }
+    if (compiled.query) {
+      request.query = compiled.query.coerce(getQuery(event));
+      compiled.query.checker.check(request.query);
+    }
+    if (compiled.body) {
+      const read = await readJson(event, compiled.bodyLimit);
+      compiled.body.check(read.value);
+      request.read = read;
+    }
+    return this.#reply(await compiled.handler(request, this.#ctx));
+  }
+
+  #reply(result: unknown): Answer {
+    const { compiled } = this.#version;
+    let body = result;
+    let { status } = compiled;
+    const fields: Record<string, string> = {
+      "content-type": "application/json; charset=utf-8",
+      "x-request-id": this.#id,
+    };
+    if (result instanceof Reply) {
+      body = result.body;
+      status = result.status;
+      Object.assign(fields, result.headers);
+    }
+    if (compiled.returns) checkReply(compiled.returns, body);
+    const data = compiled.style.envelope ? compiled.style.envelope(body, status) : body;
+    const empty = status === 204 || this.#event.req.method === "HEAD";
+    return new Answer(status, fields, empty ? null : JSON.stringify(data));
+  }
+
+  #failure(error: unknown): Answer {
+    if (error instanceof ClientGone) return new Answer(499, {}, null);
+    const known = error instanceof Problem ? error : this.#host.translate(error);
+    const problem = known ?? problems.internal({ cause: error });
+    if (problem.status >= 500) {
+      this.#ctx.log.error({ err: problem.cause ?? problem, code: problem.code }, "call failed");
+    }
+    return problemAnswer(this.#version.compiled.style, problem, this.#id);
+  }
+}
+
+function checkReply(returns: Checker, body: unknown): void {
+  const [fault] = returns.faults(body);
+  if (fault) throw new Error(`The reply breaks its contract: ${fault.field || "it"} ${fault.message}`);
+}
+
+/** What a handler sees of a request; parts are filled in as they pass their checks. */
+class RequestView implements HttpRequest {
+  readonly #event: H3Event;
+  params: Record<string, unknown> | undefined;
+  query: Record<string, unknown> | undefined;
+  caller: unknown;
+  read: Body | undefined;
+
+  constructor(event: H3Event) {
+    this.#event = event;
+  }
+
+  get body(): unknown {
+    return this.read?.value;
+  }
+
+  header(name: string): string | undefined {
+    return this.#event.req.headers.get(name) ?? undefined;
+  }
+
+  get ip(): string | undefined {
+    return this.#event.req.ip;
+  }
+
+  bodyHash(): string {
+    return this.read ? createHash("sha256").update(this.read.bytes).digest("hex") : "";
+  }
+}
+
+function decode(params: Record<string, string>): Record<string, string> {
+  const decoded: Record<string, string> = {};
+  for (const [name, value] of Object.entries(params)) {
+    try {
+      decoded[name] = value.includes("%") ? decodeURIComponent(value) : value;
+    } catch {
+      throw problems.invalidRequest({ details: [{ field: name, message: "is not valid percent-encoding" }] });
+    }
+  }
+  return decoded;
+}
+
+/** Starts a request id; the rest is a counter. Unique across processes, and next to nothing to compute per request. */
+const bootId = `${Date.now().toString(36)}${process.pid.toString(36)}`;
+let requests = 0;
+
+const requestIdPattern = /^[\w.:-]{1,64}$/;
+
+/** The caller's `X-Request-Id` where it is a plain one, else a new id. */
+export function requestId(event: H3Event): string {
+  const given = event.req.headers.get("x-request-id");
+  if (given !== null && requestIdPattern.test(given)) return given;
+  return `${bootId}-${(++requests).toString(36)}`;
+}
