@@ -73,9 +73,12 @@ test("calls made while a batch is under way share the next one", async ({ databa
   const second = database.batch(insertMail, { id: 2 });
   await eventually(() => waiting(2), { what: "the second batch is under way" });
   const third = range(50).map((id) => database.batch(insertMail, { id }));
+  await database.query("SELECT");
+  const late = database.batch(insertMail, { id: 3 });
+  assert.ok(await waiting(2), "no more than two at once");
   free();
   await lock;
-  assert.is(commits(await Promise.all([first, second, ...third])).size, 3);
+  assert.is(commits(await Promise.all([first, second, ...third, late])).size, 3);
 });
 
 test("a full batch leaves the rest to the next", async ({ database }) => {
@@ -156,19 +159,48 @@ test("an error of the statement itself is everybody's, and says what it is", asy
   assert.match((await outcomes([database.batch(forgetful, {})])).join(), "forgetful returned a row without a valid i");
 });
 
-test("two batches that meet the same rows in another order both succeed", async ({ database }) => {
-  const ids = range(200);
-  await Promise.all(ids.map((id) => database.batch(insertMail, { id })));
-  const touch: Statement<Mail, { id: number }> = {
-    name: "touch",
-    max: 200,
-    sql: `UPDATE mails SET subject = coalesce(mails.subject, '') FROM jsonb_to_recordset($1::jsonb) AS r (i int, id int)
-          WHERE mails.id = r.id RETURNING r.i, mails.id`,
+test("a batch that PostgreSQL ends for a deadlock runs again", async ({ database }) => {
+  await Promise.all([1, 2].map((id) => database.batch(insertMail, { id })));
+  const lockInOrder: Statement<Mail, { id: number }> = {
+    name: "lock in order",
+    sql: `SELECT r.i, m.id FROM jsonb_to_recordset($1::jsonb) AS r (i int, id int),
+          LATERAL (SELECT id FROM mails WHERE id = r.id FOR UPDATE) AS m`,
   };
-  for (let round = 0; round < 10; round++) {
-    const both = [...ids, ...ids.toReversed()].map((id) => database.batch(touch, { id }));
-    assert.ok((await outcomes(both)).every((outcome) => outcome === "ok"));
-  }
+  const calls: Promise<{ id: number }[]>[] = [];
+  await database.transaction(async ({ query }) => {
+    // Leaves it to the other side to notice.
+    await query("SET LOCAL deadlock_timeout = '60s'");
+    await query("SELECT FROM mails WHERE id = 1 FOR UPDATE");
+    calls.push(...[2, 1].map((id) => database.batch(lockInOrder, { id })));
+    await eventually(async () => (await database.query("SELECT FROM pg_locks WHERE NOT granted")).rowCount, {
+      what: "the batch has locked 2 and waits for 1",
+    });
+    await query("SELECT FROM mails WHERE id = 2 FOR UPDATE");
+  });
+  const deadlocks = "SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()";
+  assert.equal(
+    (await Promise.all(calls)).flat().map(({ id }) => id),
+    [2, 1],
+  );
+  await eventually(async () => (await database.query<{ deadlocks: number }>(deadlocks)).rows[0]?.deadlocks === 1, {
+    what: "it was a deadlock",
+  });
+});
+
+test("two calls that write one key each have their turn, as if they had come apart", async ({ database }) => {
+  const upsert: Statement<Mail, { subject: string }> = {
+    name: "upsert",
+    sql: `WITH r AS (SELECT * FROM jsonb_to_recordset($1::jsonb) AS r (i int, id int, subject text)),
+          w AS (INSERT INTO mails SELECT id, subject FROM r
+                ON CONFLICT (id) DO UPDATE SET subject = excluded.subject RETURNING id, subject)
+          SELECT i, w.subject FROM w JOIN r USING (id)`,
+  };
+  const rows = ["one", "two", "three"].map((subject) => database.batch(upsert, { id: 1, subject }));
+  assert.equal(
+    (await Promise.all(rows)).flat().map(({ subject }) => subject),
+    ["one", "two", "three"],
+  );
+  assert.equal((await database.query("SELECT subject FROM mails")).rows, [{ subject: "three" }]);
 });
 
 test("a lost connection rejects every call with an error that says so, and the next call works", async () => {

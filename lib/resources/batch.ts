@@ -45,7 +45,6 @@ interface Call {
 
 interface Group {
   statement: BatchedSql;
-  /** Differs with the SQL, so that an old and a redeployed statement of one name live side by side. */
   preparedName: string;
   waiting: Call[];
   underWay: number;
@@ -59,16 +58,17 @@ const maxCharacters = 4_000_000;
 /** `isLost` tells an error that came with the connection's loss, which no other batch of that moment would survive. */
 export function openBatcher(run: Run, isLost: (error: unknown) => boolean): Batcher {
   const groups = new Map<string, Group>();
+  /** Once for each statement, and not for each call: a hash of the whole SQL costs more than its row. */
+  const preparedNames = new WeakMap<BatchedSql, string>();
   const onIdle: (() => void)[] = [];
 
   function groupOf(statement: BatchedSql): Group {
-    const key = `${statement.name}\n${statement.sql}`;
-    const known = groups.get(key);
+    let preparedName = preparedNames.get(statement);
+    if (preparedName === undefined) preparedNames.set(statement, (preparedName = prepare(statement)));
+    const known = groups.get(preparedName);
     if (known) return known;
-    const hash = createHash("sha256").update(key).digest("hex").slice(0, 16);
-    const preparedName = `${statement.name.slice(0, 40)}_${hash}`;
     const group: Group = { statement, preparedName, waiting: [], underWay: 0, scheduled: false };
-    groups.set(key, group);
+    groups.set(preparedName, group);
     return group;
   }
 
@@ -97,7 +97,7 @@ export function openBatcher(run: Run, isLost: (error: unknown) => boolean): Batc
     group.underWay--;
     schedule(group);
     if (group.underWay > 0 || group.waiting.length > 0) return;
-    groups.delete(`${group.statement.name}\n${group.statement.sql}`);
+    groups.delete(group.preparedName);
     if (groups.size === 0) for (const resolve of onIdle.splice(0)) resolve();
   }
 
@@ -115,6 +115,12 @@ export function openBatcher(run: Run, isLost: (error: unknown) => boolean): Batc
       if (groups.size > 0) await new Promise<void>((resolve) => onIdle.push(resolve));
     },
   };
+}
+
+/** Differs with the SQL, so that an old and a redeployed statement of one name live side by side. */
+function prepare({ name, sql }: BatchedSql): string {
+  const hash = createHash("sha256").update(`${name}\n${sql}`).digest("hex").slice(0, 16);
+  return `${name.slice(0, 40)}_${hash}`;
 }
 
 function take(group: Group): Call[] {

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { chooseUser, type RunAs } from "./embedded-user.ts";
+import { makeFolder } from "./folder.ts";
 
 /** Only a part of the socket's file name: the server listens on no port. */
 export const socketPort = 5432;
@@ -31,7 +32,7 @@ export async function embeddedServer(folder: string): Promise<EmbeddedServer> {
   const bin = binaries();
   const place = join(resolve(folder), "postgres");
   try {
-    await mkdir(dirname(place), { recursive: true });
+    await makeFolder(dirname(place));
     await mkdir(place, { mode: 0o700 }).catch(ignoreExisting);
     const probe = join(place, `.probe-${randomUUID()}`);
     await writeFile(probe, "");
