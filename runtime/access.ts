@@ -1,5 +1,6 @@
 /** Who may call an HTTP function. The runtime only runs these; what a caller is, is the application's affair. */
-import type { Resources, Logger } from "./context.ts";
+import type { Logger, Resources } from "./context.ts";
+import type { ProblemKind } from "./problem.ts";
 
 /** What an access rule may look at. Header names are lower case. */
 export interface AccessRequest {
@@ -12,6 +13,8 @@ export interface Access<Caller> {
   readonly name: string;
   /** The OpenAPI security scheme that it needs, when it needs one. */
   readonly scheme?: { readonly name: string; readonly definition: Readonly<Record<string, unknown>> };
+  /** Kinds of problem that it may throw, for the documentation. */
+  readonly problems?: readonly ProblemKind[];
   /** Returns who calls, or throws a `Problem`. Runs before the body is read. */
   check(request: AccessRequest, resources: Resources & { log: Logger }): Caller | Promise<Caller>;
 }

@@ -51,8 +51,8 @@ export interface HttpContract<
   status?: S | readonly S[];
   /** Kinds of problem that it may answer, for the documentation. */
   problems?: readonly ProblemKind[];
-  /** Response headers worth documenting, with what they mean. */
-  headers?: Readonly<Record<string, string>>;
+  /** Request and response headers worth documenting, with what they mean. */
+  headers?: { request?: Readonly<Record<string, string>>; reply?: Readonly<Record<string, string>> };
 }
 
 /** A reply with a status or headers of its own; a handler that needs neither returns the body alone. */

@@ -18,12 +18,15 @@ const longestKey = 256;
 export default mailApi
   .post("/api/v1/mail/send", {
     summary: "Send a mail",
-    description: "Returns once the mail is safe. With an `Idempotency-Key` header, repeating the request is safe too.",
+    description: "Returns once the mail is committed to the database: from then on it is not lost.",
     access: client("mail:send"),
     body: Mail,
     bodyLimit: from((config) => config.maxRequestBytes),
     returns: Queued,
-    headers: { "Idempotency-Replayed": "true: this is the reply of an earlier request with the same key" },
+    headers: {
+      request: { "Idempotency-Key": "Makes repeating the request safe for 24 hours; at most 256 characters" },
+      reply: { "Idempotency-Replayed": "true: this is the reply of an earlier request with the same key" },
+    },
     problems: [emptyBody, attachmentTooLarge, senderNotConfigured, idempotencyKeyReused, problems.unavailable],
   })
   .handle(async (request, ctx) => {

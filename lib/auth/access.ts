@@ -17,6 +17,7 @@ export function client(permission: Permission): Access<Caller> {
   return {
     name: permission,
     scheme: { name: "bearer", definition: bearer },
+    problems: [missingToken, invalidTokenFormat, invalidToken, tokenRevoked, permissionDenied],
     check(request, resources) {
       const { token } = bearerToken(request.header("authorization"));
       const known = resources.callers.get(token);

@@ -38,9 +38,9 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
     const schema = style.envelopeSchema?.(contract.returns, status) ?? contract.returns;
     responses[status] = {
       description: status < 400 ? "Success" : "See the body",
-      ...(contract.headers && {
+      ...(contract.headers?.reply && {
         headers: Object.fromEntries(
-          Object.entries(contract.headers).map(([header, description]) => [
+          Object.entries(contract.headers.reply).map(([header, description]) => [
             header,
             { description, schema: { type: "string" } },
           ]),
@@ -60,7 +60,13 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
     tags: [contract.tag ?? (name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : "system")],
     ...(contract.summary && { summary: contract.summary }),
     ...(contract.description && { description: contract.description }),
-    parameters: [...parameters("path", contract.params), ...parameters("query", contract.query)],
+    parameters: [
+      ...parameters("path", contract.params),
+      ...parameters("query", contract.query),
+      ...Object.entries(contract.headers?.request ?? {}).map(([header, description]) => {
+        return { name: header, in: "header", description, schema: { type: "string" } };
+      }),
+    ],
     ...(contract.body && {
       requestBody: { required: true, content: { "application/json": { schema: contract.body } } },
     }),
@@ -71,7 +77,7 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
 
 /** The contract's own problems, and those that the runtime answers for such a contract. */
 function problemsOf(contract: HttpFunction["contract"]): readonly ProblemKind[] {
-  const kinds = [...(contract.problems ?? [])];
+  const kinds = [...(contract.access.problems ?? []), ...(contract.problems ?? [])];
   if (contract.params || contract.query || contract.body) kinds.push(problems.invalidRequest);
   if (contract.body) kinds.push(problems.invalidJson, problems.requestTooLarge, problems.unsupportedMediaType);
   return kinds;
@@ -89,7 +95,7 @@ function parameters(where: "path" | "query", schema: TSchema | undefined): Json[
   return Object.entries(schema.properties as Record<string, Json>).map(([name, property]) => ({
     name,
     in: where,
-    required: where === "path" || required.includes(name),
+    required: where === "path" || (required.includes(name) && property["default"] === undefined),
     ...(typeof property["description"] === "string" && { description: property["description"] }),
     schema: property,
   }));
