@@ -5,6 +5,7 @@ import { tokenCommands } from "./lib/auth/commands.ts";
 import { firstAdminToken, readAdminToken } from "./lib/auth/first-token.ts";
 import type { Identified } from "./lib/auth/access.ts";
 import { readConfig, type Config } from "./lib/config.ts";
+import { mailQueue } from "./lib/mail/mail.ts";
 import { releaseExpired } from "./lib/mail/release.ts";
 import { openAttachments } from "./lib/resources/attachments.ts";
 import { openPgBossBroker } from "./lib/resources/broker/pg-boss.ts";
@@ -48,6 +49,8 @@ async function open(config: Config, opening: Opening) {
     openEntities({ url, log }),
   ]);
   own(broker);
+  // Also where nothing consumes it: an API that starts first would publish to a queue that is not there yet.
+  await broker.declare([mailQueue(config)]);
   own(listener);
   own(entities);
   const cache = own(cacheUrl === undefined ? noCache : openRedisCache({ url: cacheUrl, log }));

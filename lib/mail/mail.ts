@@ -1,4 +1,6 @@
 /** The words that the rest of the mail domain shares. */
+import type { QueueDeclaration } from "../../runtime/broker.ts";
+import type { Config } from "../config.ts";
 
 export type MailStatus = "queued" | "processing" | "sent" | "failed" | "cancelled";
 
@@ -35,6 +37,15 @@ export interface StoredAttachment {
 /** Milliseconds before the retries of a mail: 1, 2, 4, 8, 16 s … */
 export function retryLadderMs(maxRetries: number): number[] {
   return Array.from({ length: maxRetries }, (_, index) => 1000 * 2 ** index);
+}
+
+/** The mail queue as everyone who publishes to it or consumes from it declares it: both must find it there. */
+export function mailQueue(config: Pick<Config, "queues" | "maxRetries">): QueueDeclaration & { deadLetter: string } {
+  return {
+    name: config.queues.mail,
+    retryDelaysMs: retryLadderMs(config.maxRetries),
+    deadLetter: config.queues.failed,
+  };
 }
 
 /** How long a worker may work on a mail it has claimed. Longer than the time limit of the delivering function. */
