@@ -208,10 +208,10 @@ function domains(value: string): string[] {
 /** `host:port` or `redis://…`, with the password put in. */
 function cacheUrl({ KEYDB_URL: given, KEYDB_PASSWORD: password }: Environment): string | undefined {
   if (given === "") return undefined;
-  const full = /^rediss?:\/\//.test(given) ? given : `redis://${given}`;
+  const full = given.includes("://") ? given : `redis://${given}`;
   if (!URL.canParse(full)) return undefined;
   const url = new URL(full);
-  if (url.hostname === "") return undefined;
+  if (!/^rediss?:$/.test(url.protocol) || url.hostname === "") return undefined;
   if (password !== "" && url.password === "") url.password = encodeURIComponent(password);
   return url.href;
 }

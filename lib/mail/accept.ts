@@ -1,6 +1,7 @@
 /** Accepting mail: from a checked request to a committed row, and on to the queue. */
 import type { Context } from "../../runtime/context.ts";
 import type { Caller } from "../auth/caller.ts";
+import { isUnavailable } from "../resources/database.ts";
 import { chooseSender } from "../senders/route.ts";
 import { acceptMails, findIdempotent, type AcceptRow } from "./accept.sql.ts";
 import { draftMail, type Draft, type MailInput } from "./draft.ts";
@@ -42,32 +43,33 @@ export async function acceptMail(
   const id = ctx.clock.uuid();
   const createdAt = ctx.clock.now();
   const folder = attachmentFolder(id, createdAt);
-  if (draft.attachments.length > 0) {
-    const files = draft.attachments.map(({ storedAs, content }) => ({ name: storedAs, content }));
-    await ctx.attachments.write(folder, files);
-  }
-  let inserted = false;
+  // With the broker away there will be no message: the sweep may publish the mail as soon as the broker is back.
+  const publishes = ctx.broker.isConnected();
+  const dueAt = new Date(createdAt.getTime() + (publishes ? publishGraceSeconds * 1000 : 0));
+  let stored = false;
   try {
-    const rows = await ctx.db.batch(acceptMails, row(ctx, id, createdAt, caller, draft, folder, idempotency));
-    inserted = rows.length > 0;
+    if (draft.attachments.length > 0) {
+      const files = draft.attachments.map(({ storedAs, content }) => ({ name: storedAs, content }));
+      await ctx.attachments.write(folder, files);
+    }
+    const rows = await ctx.db.batch(acceptMails, row({ id, createdAt, dueAt, caller, draft, folder, idempotency }));
+    stored = rows.length > 0;
+  } catch (error) {
+    // With the connection lost, the commit may still happen: its files stay, and should it not, the cleaning of
+    // attachments finds them.
+    stored = isUnavailable(error);
+    throw error;
   } finally {
-    // After an error the commit may still have happened: then the files are needed, and a failed one leaves a few
-    // files behind, which the cleaning of attachments finds.
-    if (!inserted && idempotency && draft.attachments.length > 0) ctx.defer(removeUnlessStored(ctx, id, folder));
+    if (!stored && draft.attachments.length > 0) ctx.defer(ctx.attachments.remove(folder));
   }
-  if (!inserted && idempotency) {
+  if (!stored && idempotency) {
     const earlier = await findEarlier(ctx, caller, idempotency);
     if (earlier) return earlier;
     throw new Error("An idempotency key was taken by a request that has left no mail");
   }
   cacheStatus(ctx, { id, clientId: caller.clientId, status: "queued", attempt: 0, retryCount: 0, createdAt });
-  publishSoon(ctx, id, 1);
+  if (publishes) publishSoon(ctx, id, 1);
   return { id, createdAt, replayed: false };
-}
-
-async function removeUnlessStored(ctx: Context, id: string, folder: string): Promise<void> {
-  const { rows } = await ctx.db.query("SELECT 1 FROM mails WHERE id = $1", [id]);
-  if (rows.length === 0) await ctx.attachments.remove(folder);
 }
 
 async function findEarlier(
@@ -90,19 +92,20 @@ function attachmentFolder(id: string, createdAt: Date): string {
   return `${createdAt.toISOString().slice(0, 10).replaceAll("-", "/")}/${id}`;
 }
 
-function row(
-  ctx: Context,
-  id: string,
-  createdAt: Date,
-  caller: Caller,
-  draft: Draft,
-  folder: string,
-  idempotency: Idempotency | undefined,
-): AcceptRow {
-  const named = [draft.from, ...draft.to, ...draft.cc, ...draft.bcc].filter(({ name }) => name !== undefined);
+interface Acceptance {
+  id: string;
+  createdAt: Date;
+  dueAt: Date;
+  caller: Caller;
+  draft: Draft;
+  folder: string;
+  idempotency: Idempotency | undefined;
+}
+
+function row({ id, createdAt, dueAt, caller, draft, folder, idempotency }: Acceptance): AcceptRow {
+  // Last the sender, whose own name wins when the mail is for himself, too.
+  const named = [...draft.bcc, ...draft.cc, ...draft.to, draft.from].filter(({ name }) => name !== undefined);
   const names = Object.fromEntries(named.map(({ address, name }) => [address, name ?? ""]));
-  // With the broker away there will be no message: the sweep may publish it as soon as the broker is back.
-  const grace = ctx.broker.isConnected() ? publishGraceSeconds : 0;
   return {
     id,
     from_address: draft.from.address,
@@ -117,7 +120,7 @@ function row(
     client_name: caller.clientName,
     metadata: draft.metadata ?? null,
     created_at: createdAt.toISOString(),
-    due_at: new Date(createdAt.getTime() + grace * 1000).toISOString(),
+    due_at: dueAt.toISOString(),
     idempotency_key: idempotency?.key ?? null,
     body_hash: idempotency?.bodyHash ?? null,
     attachments: draft.attachments.map(({ filename, storedAs, contentType, content }, position) => ({

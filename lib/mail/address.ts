@@ -56,8 +56,9 @@ function parseDomain(text: string): string | undefined {
   return fits && ascii.length <= 253 ? ascii : undefined;
 }
 
-/** How an address is shown: the first letters of the local part and the domain. For logs. */
+/** How an address is shown in logs: the first two letters and the domain; nothing of what is no address. */
 export function maskAddress(address: string): string {
   const at = address.lastIndexOf("@");
+  if (at < 0) return "***";
   return `${address.slice(0, Math.min(2, at))}***${address.slice(at)}`;
 }

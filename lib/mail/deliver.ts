@@ -2,23 +2,23 @@
 import type { Outcome } from "../../runtime/broker.ts";
 import type { Context } from "../../runtime/context.ts";
 import { Problem } from "../../runtime/problem.ts";
-import { isUnavailable } from "../resources/database.ts";
+import { isUnavailable, type Statement } from "../resources/database.ts";
 import { classify, type Verdict } from "../senders/classify.ts";
 import { chooseSender, domainOf } from "../senders/route.ts";
-import { claimMails, settleMails, type Claimed, type SettleRow } from "./deliver.sql.ts";
+import { claimMails, settleMails, type Claimed } from "./deliver.sql.ts";
 import { retryLadderMs, type OutgoingMail } from "./mail.ts";
 import { decide } from "./outcome.ts";
 import { cacheStatus } from "./status.ts";
 
-/** How long settling waits between tries while PostgreSQL is away, in milliseconds. */
-const settlePauseMs = 250;
+/** How long is waited between tries while PostgreSQL is away, in milliseconds. */
+const awayPauseMs = 250;
 
 /**
  * Makes attempt number `attempt` at a mail, if it is that attempt's turn; a message that comes twice or late does
  * nothing. Returns once the outcome is committed, with what is to become of the message.
  */
 export async function attemptDelivery(ctx: Context, mailId: string, attempt: number): Promise<Outcome> {
-  const [claimed] = await ctx.db.batch(claimMails, { id: mailId, attempt });
+  const [claimed] = (await persist(ctx, claimMails, { id: mailId, attempt })) ?? [];
   if (!claimed) return { kind: "done" };
   const common = { id: mailId, clientId: claimed.client_id, attempt, createdAt: claimed.created_at };
   cacheStatus(ctx, { ...common, status: "processing", retryCount: claimed.retry_count });
@@ -31,7 +31,7 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
   const { maxRetries, unknownOutcome } = ctx.config;
   const next = decide(verdict, claimed.retry_count, { ladderMs: retryLadderMs(maxRetries), unknownOutcome });
   const error = next.status === "sent" ? null : `${verdict.code}: ${verdict.reason}`;
-  const held = await settle(ctx, {
+  const settled = await persist(ctx, settleMails, {
     id: mailId,
     attempt,
     status: next.status,
@@ -45,8 +45,8 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
     code: verdict.code,
   });
   const report = { mail_id: mailId, attempt, provider, duration_ms: durationMs, code: verdict.code };
-  if (!held) {
-    ctx.log.warn(report, "the lease was lost before the attempt was settled");
+  if (!settled?.length) {
+    ctx.log.warn(report, settled ? "the lease was lost before the attempt was settled" : "the attempt was not recorded");
     return { kind: "done" };
   }
   cacheStatus(ctx, { ...common, status: next.status, retryCount: next.retryCount, error: error ?? "" });
@@ -74,16 +74,22 @@ async function send(ctx: Context, mail: OutgoingMail): Promise<{ provider: strin
 }
 
 /**
- * Records the end of the attempt. The provider may have accepted the mail already, so PostgreSQL being away is waited
- * out for as long as the call may take: giving up here would make a duplicate.
+ * Claims or settles. PostgreSQL being away is waited out for as long as the call may take: once the provider has
+ * accepted the mail, giving up would make a duplicate. Undefined when it stayed away: the message is then of no more
+ * use, and the sweep brings the mail back, due or by its lease.
  */
-async function settle(ctx: Context, row: SettleRow): Promise<boolean> {
+async function persist<In extends object, Out extends object>(
+  ctx: Context,
+  statement: Statement<In, Out>,
+  row: In,
+): Promise<Out[] | undefined> {
   for (;;) {
     try {
-      return (await ctx.db.batch(settleMails, row)).length > 0;
+      return await ctx.db.batch(statement, row);
     } catch (error) {
-      if (!isUnavailable(error) || ctx.signal.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, settlePauseMs));
+      if (!isUnavailable(error)) throw error;
+      if (ctx.signal.aborted) return undefined;
+      await new Promise((resolve) => setTimeout(resolve, awayPauseMs));
     }
   }
 }

@@ -13,7 +13,7 @@ export interface DraftAttachment {
 }
 
 const longestName = 255;
-const typePattern = /^[\w.+-]+\/[\w.+-]+(?:\s*;\s*[\w.+-]+=(?:[\w.+-]+|"[^"\r\n]*"))*$/;
+const typePattern = /^[\w.+-]+\/[\w.+-]+(?: *; *[\w.+-]+=(?:[\w.+-]+|"[^"\r\n]*"))*$/;
 
 /**
  * Decodes and checks. Adds what is wrong to `faults`; throws `attachment_too_large` with the file's name. The size is

@@ -85,8 +85,10 @@ function parseRecipients(input: MailInput, faults: Detail[]): Pick<Draft, "to" |
   const seen = new Set<string>();
   const unique = (field: "to" | "cc" | "bcc") =>
     parseList(given[field], (index) => `${field}[${index}]`, faults).filter(({ address }) => {
-      if (seen.has(address)) return false;
-      seen.add(address);
+      // SendGrid refuses a mail that names one address twice, in whatever case.
+      const key = address.toLowerCase();
+      if (seen.has(key)) return false;
+      seen.add(key);
       return true;
     });
   return { to: unique("to"), cc: unique("cc"), bcc: unique("bcc") };

@@ -39,10 +39,11 @@ async function publishOrStrand(ctx: Context, jobs: readonly { id: string; attemp
       return broker.publish(config.queues.mail, message, { attempt, traceparent: trace.traceparent });
     }),
   );
-  const stranded = jobs.filter((_job, index) => results[index]?.status === "rejected").map(({ id }) => id);
+  const stranded = jobs.filter((_job, index) => results[index]?.status === "rejected");
   if (stranded.length > 0) {
     log.warn({ count: stranded.length }, "the broker did not take mail: it waits for the sweep");
-    await ctx.db.query(markStranded, [stranded]).catch((error: unknown) => {
+    const fence = [stranded.map(({ id }) => id), stranded.map(({ attempt }) => attempt)];
+    await ctx.db.query(markStranded, fence).catch((error: unknown) => {
       // Found all the same, when the grace that they were accepted with has passed.
       log.warn({ err: error }, "stranded mail could not be marked");
     });

@@ -12,8 +12,14 @@ export const takeStranded = `
     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
   RETURNING id, attempt`;
 
-/** Says of mails (ids in $1) that their message did not reach the broker: the sweep's to publish, as soon as it can. */
-export const markStranded = `UPDATE mails SET due_at = now() WHERE id = ANY ($1::uuid[]) AND status = 'queued'`;
+/**
+ * Says that messages (mail ids in $1, their attempts in $2) did not reach the broker: the sweep's to publish, as soon
+ * as it can. Should the message have arrived after all, and its attempt be over, the next one keeps the time it has.
+ */
+export const markStranded = `
+  UPDATE mails SET due_at = now()
+  FROM unnest($1::uuid[], $2::int[]) AS message (id, attempt)
+  WHERE mails.id = message.id AND mails.status = 'queued' AND mails.attempt = message.attempt - 1`;
 
 /**
  * Ends the leases that have run out: up to $1 mails. The attempt's outcome cannot be known: its worker may have died

@@ -21,16 +21,17 @@ export function openAttachments(root: string): AttachmentStore {
       const target = join(root, folder);
       await mkdir(target, { recursive: true });
       await Promise.all(
-        files.map(async ({ name, content }) => {
-          const path = join(target, name);
-          const handle = await open(`${path}.part`, "wx");
+        files.map(async ({ name, content }, index) => {
+          // No stored name begins with a dot, so this is never another file's.
+          const part = join(target, `.${index}.part`);
+          const handle = await open(part, "wx");
           try {
             await handle.writeFile(content);
             await handle.sync();
           } finally {
             await handle.close();
           }
-          await rename(`${path}.part`, path);
+          await rename(part, join(target, name));
         }),
       );
       await flushFolders(root, target);

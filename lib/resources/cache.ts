@@ -36,7 +36,7 @@ const putIfNewer = defineScript({
   NUMBER_OF_KEYS: 1,
   SCRIPT: `
     local current = redis.call('GET', KEYS[1])
-    if current and tonumber(string.match(current, '^%d+')) > tonumber(ARGV[2]) then return 0 end
+    if current and tonumber(string.match(current, '^%d+') or -1) > tonumber(ARGV[2]) then return 0 end
     redis.call('SET', KEYS[1], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
     return 1`,
   parseCommand(parser, key: string, value: string, version: number, ttlSeconds: number) {
@@ -74,8 +74,7 @@ export function openRedisCache({ url, log }: { url: string; log: Logger }): Cach
     async get<T>(key: string) {
       if (!client.isReady) return undefined;
       const text = await within(readLimitMs, client.get(key)).catch(() => undefined);
-      if (typeof text !== "string") return undefined;
-      return JSON.parse(text.slice(text.indexOf(" ") + 1)) as T;
+      return typeof text === "string" ? parse<T>(text) : undefined;
     },
     put(key, value, version, ttlSeconds) {
       if (!client.isReady) return;
@@ -96,6 +95,15 @@ export function openRedisCache({ url, log }: { url: string; log: Logger }): Cach
       client.destroy();
     },
   };
+}
+
+/** What `putIfNewer` wrote; a miss for what something else wrote there. */
+function parse<T>(text: string): T | undefined {
+  try {
+    return JSON.parse(text.slice(text.indexOf(" ") + 1)) as T;
+  } catch {
+    return undefined;
+  }
 }
 
 function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {

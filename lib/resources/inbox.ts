@@ -1,6 +1,7 @@
 /** The sandbox inbox: a folder of `.eml` files. */
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "./folder.ts";
 
 export interface Inbox {
   readonly folder: string;
@@ -9,7 +10,7 @@ export interface Inbox {
 }
 
 export async function openInbox(folder: string): Promise<Inbox> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   return {
     folder,
     async keep(name, message) {

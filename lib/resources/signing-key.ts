@@ -1,6 +1,6 @@
 /** The key that signs tokens. Exactly one algorithm holds in a running system. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from "node:crypto";
+import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 export interface SigningKey {
@@ -30,10 +30,20 @@ async function ownKey(file: string): Promise<string> {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  // The name appears with all of its content or not at all: another process may start, or this one die, in between.
+  const whole = `${file}.${randomUUID()}`;
   try {
-    await writeFile(file, pem, { mode: 0o600, flag: "wx" });
+    await writeFile(whole, pem, { mode: 0o600, flag: "wx", flush: true });
+    await link(whole, file);
     return pem;
-  } catch {
-    return readFile(file, "utf8"); // Another process was first.
+  } catch (error) {
+    if (!isTaken(error)) throw error;
+    return await readFile(file, "utf8"); // Another process was first.
+  } finally {
+    await rm(whole, { force: true });
   }
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EEXIST";
 }

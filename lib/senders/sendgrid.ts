@@ -13,7 +13,8 @@ export const sendgrid: Sender = {
       mail.attachments.map(async ({ filename, contentType, path }) => ({
         filename,
         content: (await attachments.read(path)).toString("base64"),
-        type: contentType ?? "application/octet-stream",
+        // Without its parameters: SendGrid refuses a type that has a semicolon.
+        type: contentType?.split(";")[0]?.trim() ?? "application/octet-stream",
         disposition: "attachment",
       })),
     );

@@ -25,25 +25,28 @@ const keepAliveTimeout = 65_000;
 
 /** Serves in production. Throws a sentence when the port is taken. */
 export async function serveProduction(app: H3, options: ServeOptions): Promise<HttpServer> {
-  const server = createServer({ keepAliveTimeout, requestTimeout: 120_000, headersTimeout: 30_000 }, listenerOf(app));
+  const door = { closing: false };
+  const limits = { keepAliveTimeout, requestTimeout: 120_000, headersTimeout: 30_000 };
+  const server = createServer(limits, listenerOf(app, door));
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", (error) => reject(listenError(error, options)));
   server.listen(options.port, options.host, resolve);
   await listening;
-  return managed(server, options);
+  return managed(server, options, door);
 }
 
 /** Serves with listhen, for `fn dev`. */
 export async function serveDevelopment(app: H3, options: ServeOptions): Promise<HttpServer> {
+  const door = { closing: false };
   try {
-    const { server } = await listen(listenerOf(app), {
+    const { server } = await listen(listenerOf(app, door), {
       port: { port: options.port, alternativePortRange: [options.port, options.port] },
       ...(options.host !== undefined && { hostname: options.host }),
       autoClose: false,
       showURL: false,
       ws: false,
     });
-    return managed(server as Server, options);
+    return managed(server as Server, options, door);
   } catch (error) {
     throw listenError(error, options);
   }
@@ -53,15 +56,26 @@ export async function serveDevelopment(app: H3, options: ServeOptions): Promise<
  * h3's application as a listener. What `serve` of h3 does, but for one thing: an answer leaves in one write, where
  * srvx's sender makes two.
  */
-function listenerOf(app: H3): RequestListener {
+function listenerOf(app: H3, door: Door): RequestListener {
   return (req, res) => {
     if (!req.url?.startsWith("/")) {
       res.writeHead(400).end();
       return;
     }
-    void Promise.resolve(app.fetch(new NodeRequest({ req, res }))).then((response) => send(res, response));
+    void Promise.resolve(app.fetch(new NodeRequest({ req, res }))).then((response) => {
+      if (door.closing) res.shouldKeepAlive = false;
+      return send(res, response);
+    });
   };
 }
+
+/** Whether the server is closing: an answer then tells its client not to send another request on that connection. */
+interface Door {
+  closing: boolean;
+}
+
+/** How often connections are closed that have become idle while the server closes, in milliseconds. */
+const sweepMs = 50;
 
 function send(res: ServerResponse, response: Response): unknown {
   if (!isAnswer(response)) return sendNodeResponse(res, response);
@@ -71,21 +85,21 @@ function send(res: ServerResponse, response: Response): unknown {
   return res.writeHead(code, fields).end(payload);
 }
 
-function managed(server: Server, options: ServeOptions): HttpServer {
+function managed(server: Server, options: ServeOptions, door: Door): HttpServer {
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : options.port;
-  let stopping = false;
-  server.prependListener("request", (_request, response) => {
-    if (stopping) response.shouldKeepAlive = false;
-  });
   return {
     port,
     url: `http://localhost:${port}`,
     stopAccepting() {
-      stopping = true;
+      door.closing = true;
       return new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
+        // Node closes what is idle at this moment only; an answer that was under way leaves its connection open.
+        const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
+        server.close(() => {
+          clearInterval(sweep);
+          resolve();
+        });
       });
     },
     cut: () => server.closeAllConnections(),

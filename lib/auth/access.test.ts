@@ -1,0 +1,207 @@
+import { createHmac, createPublicKey, generateKeyPairSync, sign as signWith } from "node:crypto";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openContext, type TestContext } from "../../ops/harness/context.ts";
+import { startPostgres } from "../../ops/harness/services.ts";
+import { eventually } from "../../ops/harness/test.ts";
+import { Problem } from "../../runtime/problem.ts";
+import { isUnavailable } from "../resources/database.ts";
+import { client } from "./access.ts";
+import type { Permission } from "./permissions.ts";
+import { createToken } from "./tokens.ts";
+
+const test = suite<{ rsa: TestContext; hmac: TestContext }>("access");
+
+const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+const publicPem = createPublicKey(privateKey).export({ type: "spki", format: "pem" }).toString();
+
+/** One system that signs with RS256, and one with HS256. */
+test.before(async (state) => {
+  state.rsa = await openContext({ env: { JWT_PRIVATE_KEY: pem } });
+  state.hmac = await openContext();
+});
+test.after(async ({ rsa, hmac }) => {
+  await rsa.close();
+  await hmac.close();
+});
+
+async function issue(context: TestContext, permissions: Permission[] = ["mail:send"]): Promise<string> {
+  const { token } = await createToken(context.ctx, { clientName: "Sales", department: "EMEA", permissions });
+  context.keepSecret(token);
+  return token;
+}
+
+/** Who is let in with this header: the client's name, or the code of the problem. */
+async function enter({ ctx }: TestContext, header: string | undefined, permission: Permission = "mail:send") {
+  try {
+    const request = { header: (name: string) => (name === "authorization" ? header : undefined), ip: undefined };
+    return (await client(permission).check(request, ctx)).clientName;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    assert.is(error.status, error.code === "permission_denied" ? 403 : 401);
+    if (error.status === 401) assert.is(error.headers?.["www-authenticate"], "Bearer");
+    return error.code;
+  }
+}
+const bearer = (context: TestContext, token: string, permission?: Permission) =>
+  enter(context, `Bearer ${token}`, permission);
+
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const claimsOf = (token: string) =>
+  JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as Record<string, unknown>;
+const hs = (alg: "HS256" | "HS512", claims: unknown, secret: string) => {
+  const body = `${encode({ alg, typ: "JWT" })}.${encode(claims)}`;
+  const hash = alg === "HS256" ? "sha256" : "sha512";
+  return `${body}.${createHmac(hash, secret).update(body).digest("base64url")}`;
+};
+const rs = (alg: "RS256" | "RS512", claims: unknown, key = privateKey) => {
+  const body = `${encode({ alg, typ: "JWT" })}.${encode(claims)}`;
+  return `${body}.${signWith(alg === "RS256" ? "sha256" : "sha512", Buffer.from(body), key).toString("base64url")}`;
+};
+
+test("a token that was issued lets its client in, under either algorithm", async ({ rsa, hmac }) => {
+  for (const [context, alg] of [
+    [rsa, "RS256"],
+    [hmac, "HS256"],
+  ] as const) {
+    const token = await issue(context);
+    assert.is(JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString()).alg, alg);
+    assert.is(await bearer(context, token), "Sales");
+    assert.is(await bearer(context, token), "Sales", "from memory, too");
+    assert.is(await enter(context, `bearer   ${token} `), "Sales", "the scheme's case and spaces do not count");
+  }
+});
+
+test("who is let in is known with department and permissions", async ({ rsa }) => {
+  const token = await issue(rsa, ["mail:read"]);
+  const caller = await client("mail:read").check({ header: () => `Bearer ${token}`, ip: undefined }, rsa.ctx);
+  assert.is(caller.department, "EMEA");
+  assert.is(caller.tokenId, claimsOf(token)["jti"]);
+  assert.equal([caller.may("mail:read"), caller.may("mail:send")], [true, false]);
+});
+
+const headers: [header: string | undefined, code: string][] = [
+  [undefined, "missing_token"],
+  ["", "missing_token"],
+  ["  ", "missing_token"],
+  ["Basic YTpi", "invalid_token_format"],
+  ["Bearer", "invalid_token_format"],
+  ["Bearer a b", "invalid_token_format"],
+  ["Token x.y.z", "invalid_token_format"],
+  ["Bearer x", "invalid_token"],
+  ["Bearer x.y.z", "invalid_token"],
+  ["Bearer ..", "invalid_token"],
+  [`Bearer ${"a".repeat(8000)}.b.c`, "invalid_token"],
+];
+for (const [header, code] of headers) {
+  test(`the header ${JSON.stringify(header?.slice(0, 30))} is ${code}`, async ({ rsa }) => {
+    assert.is(await enter(rsa, header), code);
+  });
+}
+
+test("a forged token is not let in, whatever it is made with", async ({ rsa, hmac }) => {
+  const token = await issue(rsa, ["admin"]);
+  const claims = claimsOf(token);
+  const [head, body, signature = ""] = token.split(".");
+  const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+  const { iss: _iss, ...anonymous } = claims;
+  const forged: [how: string, token: string][] = [
+    ["no algorithm", `${encode({ alg: "none" })}.${body}.`],
+    ["no algorithm, with a signature", `${encode({ alg: "none" })}.${body}.${signature}`],
+    ["no algorithm, oddly written", `${encode({ alg: "nOnE" })}.${body}.`],
+    ["no signature", `${head}.${body}.`],
+    ["the public key as a secret", hs("HS256", claims, publicPem)],
+    ["the public key as a secret, trimmed", hs("HS256", claims, publicPem.trim())],
+    ["another algorithm of the same key", rs("RS512", claims)],
+    ["another key", rs("RS256", claims, stranger)],
+    ["other claims under the old signature", `${head}.${encode({ ...claims, permissions: ["admin"] })}.${signature}`],
+    ["another issuer", rs("RS256", { ...claims, iss: "somebody else" })],
+    ["no issuer", rs("RS256", anonymous)],
+  ];
+  for (const [how, one] of forged) assert.is(await bearer(rsa, one), "invalid_token", how);
+
+  const other = await issue(hmac, ["admin"]);
+  const secret = hmac.ctx.config.jwt.secret ?? "";
+  const forgedHmac: [how: string, token: string][] = [
+    ["RS256 where HS256 holds", rs("RS256", claimsOf(other))],
+    ["another algorithm of the same secret", hs("HS512", claimsOf(other), secret)],
+    ["another secret", hs("HS256", claimsOf(other), `${secret}!`)],
+    ["another system's token", token],
+  ];
+  for (const [how, one] of forgedHmac) assert.is(await bearer(hmac, one), "invalid_token", how);
+  assert.is(await bearer(rsa, token), "Sales", "the real one still is");
+});
+
+test("a token that we signed but did not issue is not let in", async ({ rsa }) => {
+  const claims = claimsOf(await issue(rsa));
+  const id = crypto.randomUUID();
+  for (const signed of [
+    { ...claims, jti: id, sub: id },
+    { ...claims, permissions: ["admin"] }, // the issued id under a token of another hash
+    { ...claims, jti: "1' OR '1'='1" },
+    { ...claims, jti: 7 },
+    { ...claims, jti: undefined },
+  ]) {
+    assert.is(await bearer(rsa, rs("RS256", signed)), "invalid_token");
+  }
+});
+
+test("without the permission it says which one is needed; an admin has all", async ({ rsa }) => {
+  const [sender, admin] = [await issue(rsa, ["mail:send"]), await issue(rsa, ["admin"])];
+  assert.is(await bearer(rsa, sender, "mail:read"), "permission_denied");
+  assert.is(await bearer(rsa, sender, "admin"), "permission_denied");
+  for (const permission of ["mail:send", "mail:read", "mail:cancel", "admin"] as const) {
+    assert.is(await bearer(rsa, admin, permission), "Sales");
+  }
+});
+
+test("what the row says of permissions counts, not what the token says", async ({ rsa }) => {
+  const token = await issue(rsa, ["admin"]);
+  await bearer(rsa, token);
+  const sql = "UPDATE client_tokens SET permissions = '{mail:read}' WHERE id = $1";
+  await rsa.ctx.db.query(sql, [claimsOf(token)["jti"]]);
+  await eventually(async () => (await bearer(rsa, token)) === "permission_denied", { what: "felt", within: 1000 });
+});
+
+test("a revocation by plain SQL is felt within a second, in two processes that both had let it in", async ({ rsa }) => {
+  const env = { DATABASE_URL: rsa.url, DATA_DIR: rsa.folder, JWT_PRIVATE_KEY: pem };
+  const other = await openContext({ env });
+  const [revoked, deleted, kept] = [await issue(rsa), await issue(rsa), await issue(rsa)];
+  for (const token of [revoked, deleted, kept]) {
+    assert.equal([await bearer(rsa, token), await bearer(other, token)], ["Sales", "Sales"]);
+  }
+  await rsa.ctx.db.query("UPDATE client_tokens SET is_active = false, revoked_at = now() WHERE id = $1", [
+    claimsOf(revoked)["jti"],
+  ]);
+  await rsa.ctx.db.query("DELETE FROM client_tokens WHERE id = $1", [claimsOf(deleted)["jti"]]);
+  for (const context of [rsa, other]) {
+    const felt = async (token: string, code: string) => (await bearer(context, token)) === code;
+    await eventually(() => felt(revoked, "token_revoked"), { what: "the revocation is felt", within: 1000 });
+    await eventually(() => felt(deleted, "invalid_token"), { what: "the deletion is felt", within: 1000 });
+    assert.is(await bearer(context, kept), "Sales");
+  }
+  await other.close();
+});
+
+test("with PostgreSQL away a known token lasts no more than a second, and it is said that it cannot be known", async () => {
+  const server = await startPostgres({ durable: false });
+  const context = await openContext({ env: { DATABASE_URL: server.url } });
+  const token = await issue(context);
+  assert.is(await bearer(context, token), "Sales");
+  await server.stop();
+  await eventually(
+    () =>
+      bearer(context, token).then(
+        () => false,
+        (error: unknown) => isUnavailable(error),
+      ),
+    { what: "nobody is let in on trust", within: 2500 },
+  );
+  await server.start();
+  await eventually(async () => (await bearer(context, token)) === "Sales", { what: "let in again" });
+  await context.close();
+  await server.close();
+});
+
+test.run();

@@ -1,0 +1,170 @@
+import { generateKeyPairSync } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { temporaryFolder } from "../ops/harness/test.ts";
+import { readConfig, type Config } from "./config.ts";
+
+const test = suite("configuration");
+
+const rsa = (bits: number) =>
+  generateKeyPairSync("rsa", { modulusLength: bits }).privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+const goodKey = rsa(2048);
+
+function read(env: Record<string, string> = {}): Config {
+  const config = readConfig(env);
+  if (Array.isArray(config)) throw new Error(JSON.stringify(config));
+  return config;
+}
+
+/** The faults as an operator reads them: `VARIABLE what is wrong`. */
+function faults(env: Record<string, string>): string[] {
+  const config = readConfig(env);
+  return Array.isArray(config) ? config.map(({ variable, message }) => `${variable} ${message}`) : [];
+}
+
+test("with nothing set, everything is embedded and has the documented defaults", () => {
+  const { dataDir, attachments, ...rest } = read();
+  assert.is(dataDir, join(process.cwd(), ".data"));
+  assert.equal(attachments, { folder: join(dataDir, "attachments"), maxBytes: 25 * 2 ** 20 });
+  assert.equal(rest, {
+    production: false,
+    port: 8080,
+    logLevel: "info",
+    functions: ["*"],
+    publicUrl: "http://localhost:8080",
+    maxRequestBytes: 110 * 2 ** 20,
+    databaseUrl: undefined,
+    databasePoolSize: 20,
+    rabbitmqUrl: undefined,
+    queues: { mail: "mail-queue", retry: "retry-queue", failed: "failed-mails" },
+    maxRetries: 5,
+    deliveryConcurrency: 10,
+    cacheUrl: undefined,
+    statusTtlSeconds: 14 * 86_400,
+    sender: "auto",
+    unknownOutcome: "retry",
+    organisationDomains: [],
+    sendgrid: undefined,
+    jwt: { privateKey: undefined, secret: undefined },
+    shutdown: { noticeMs: 0, drainMs: 25_000 },
+  });
+});
+
+test("an empty or blank variable is one that is not set, as in a compose file", () => {
+  assert.equal(read({ API_PORT: "", DATABASE_URL: "  ", MAIL_SENDER: "", ORG_EMAIL_DOMAIN: " , " }), read());
+});
+
+test("what is set is read, and spaces around it do not count", () => {
+  const config = read({
+    API_PORT: " 18080 ",
+    FUNCTIONS: "mail/*, auth/*",
+    DATA_DIR: "/srv/data",
+    ATTACHMENT_PATH: "/mnt/files/",
+    PUBLIC_URL: "https://mail.example.com/",
+    ORG_EMAIL_DOMAIN: "@Corp.Example, sub.corp.example",
+    SENDGRID_API_KEY: "SG.key",
+    SENDGRID_BASE_URL: "http://127.0.0.1:9/",
+    WORKER_CONCURRENCY: "50",
+    WORKER_PREFETCH: "20",
+    MAX_RETRY_COUNT: "0",
+    KEYDB_STATUS_TTL_DAYS: "1",
+  });
+  assert.is(config.port, 18_080);
+  assert.equal(config.functions, ["mail/*", "auth/*"]);
+  assert.is(config.dataDir, "/srv/data");
+  assert.is(config.attachments.folder, "/mnt/files");
+  assert.is(config.publicUrl, "https://mail.example.com");
+  assert.equal(config.organisationDomains, ["corp.example", "sub.corp.example"]);
+  assert.equal(config.sendgrid, { apiKey: "SG.key", baseUrl: "http://127.0.0.1:9" });
+  assert.is(config.deliveryConcurrency, 20);
+  assert.is(config.maxRetries, 0);
+  assert.is(config.statusTtlSeconds, 86_400);
+});
+
+const caches: [env: Record<string, string>, url: string][] = [
+  [{ KEYDB_URL: "cache:6379" }, "redis://cache:6379"],
+  [{ KEYDB_URL: "127.0.0.1:6379/3" }, "redis://127.0.0.1:6379/3"],
+  [{ KEYDB_URL: "rediss://cache:6380" }, "rediss://cache:6380"],
+  [{ KEYDB_URL: "cache:6379", KEYDB_PASSWORD: "p@ss/w%rd" }, "redis://:p%40ss%2Fw%25rd@cache:6379"],
+  [{ KEYDB_URL: "redis://:own@cache:6379", KEYDB_PASSWORD: "other" }, "redis://:own@cache:6379"],
+];
+for (const [env, url] of caches) {
+  test(`the cache of ${JSON.stringify(env)} is ${url}`, () => assert.is(read(env).cacheUrl, url));
+}
+
+const wrong: [env: Record<string, string>, fault: RegExp][] = [
+  [{ API_PORT: "http" }, /^API_PORT must be a whole number from 0 to 65535, not "http"$/],
+  [{ API_PORT: "65536" }, /^API_PORT must be a whole number/],
+  [{ API_PORT: "-1" }, /^API_PORT must be a whole number/],
+  [{ API_PORT: "80.5" }, /^API_PORT must be a whole number/],
+  [{ API_PORT: "1e3" }, /^API_PORT must be a whole number/],
+  [{ WORKER_CONCURRENCY: "0" }, /^WORKER_CONCURRENCY must be a whole number from 1 up, not "0"$/],
+  [{ MAX_RETRY_COUNT: "11" }, /^MAX_RETRY_COUNT must be a whole number from 0 to 10/],
+  [{ APP_ENV: "prod" }, /^APP_ENV must be one of development, production, test, not "prod"$/],
+  [{ UNKNOWN_OUTCOME: "drop" }, /^UNKNOWN_OUTCOME must be one of retry, hold/],
+  [{ DATABASE_URL: "mysql://db/x" }, /^DATABASE_URL must be an address that starts with postgres:\/\//],
+  [{ DATABASE_URL: "db:5432" }, /^DATABASE_URL must be an address/],
+  [{ RABBITMQ_URL: "http://mq" }, /^RABBITMQ_URL must be an address that starts with amqp:\/\//],
+  [{ PUBLIC_URL: "mail.example.com" }, /^PUBLIC_URL must be an address/],
+  [{ SENDGRID_BASE_URL: "ftp://x" }, /^SENDGRID_BASE_URL must be an address/],
+  [{ KEYDB_URL: "cache:port" }, /^KEYDB_URL must be host:port or redis:\/\/…$/],
+  [{ KEYDB_URL: "https://cache:6379" }, /^KEYDB_URL must be host:port or redis:\/\/…$/],
+  [{ ORG_EMAIL_DOMAIN: "corp.example, what ever" }, /^ORG_EMAIL_DOMAIN has "what ever", which is no domain name$/],
+  [{ ORG_EMAIL_DOMAIN: "localhost" }, /^ORG_EMAIL_DOMAIN has "localhost"/],
+  [{ JWT_SECRET: "short" }, /^JWT_SECRET must have at least 16 characters$/],
+  [{ JWT_PRIVATE_KEY: "no key" }, /^JWT_PRIVATE_KEY is not a private key in PEM$/],
+  [{ JWT_PRIVATE_KEY: rsa(1024) }, /^JWT_PRIVATE_KEY must be an RSA key of at least 2048 bits$/],
+  [{ JWT_PRIVATE_KEY_FILE: "/nowhere/key.pem" }, /^JWT_PRIVATE_KEY_FILE names a file that cannot be read$/],
+  [{ APP_ENV: "production" }, /^JWT_PRIVATE_KEY is required in production/],
+  [{ RETRY_QUEUE_NAME: "mail-queue" }, /^MAIL_QUEUE_NAME and the other queue names must differ$/],
+];
+for (const [env, fault] of wrong) {
+  test(`refused: ${JSON.stringify(env).slice(0, 60)}`, () => {
+    const found = faults(env);
+    assert.is(found.length, 1, found.join("\n"));
+    assert.match(found[0] ?? "", fault);
+  });
+}
+
+test("all faults are told together, each by the name of its variable", () => {
+  assert.equal(
+    faults({ API_PORT: "x", LOG_LEVEL: "loud", WORKER_PREFETCH: "none" }).map((fault) => fault.split(" ")[0]),
+    ["API_PORT", "LOG_LEVEL", "WORKER_PREFETCH"],
+  );
+  assert.equal(
+    faults({ DATABASE_URL: "x", KEYDB_URL: ":", JWT_SECRET: "x" }).map((fault) => fault.split(" ")[0]),
+    ["DATABASE_URL", "KEYDB_URL", "JWT_SECRET"],
+  );
+});
+
+test("no fault shows a secret's value", () => {
+  const secret = "hunter2";
+  for (const variable of ["DATABASE_URL", "RABBITMQ_URL", "KEYDB_URL", "JWT_SECRET", "JWT_PRIVATE_KEY"]) {
+    const found = faults({ [variable]: `nope://u:${secret} @`.slice(0, 15) });
+    assert.is(found.length, 1, variable);
+    assert.not.match(found[0] ?? "", secret);
+  }
+});
+
+test("the signing key comes on one line, on several, or in a file", async () => {
+  const file = join(await temporaryFolder(), "key.pem");
+  await writeFile(file, goodKey);
+  const given = [
+    { JWT_PRIVATE_KEY: goodKey },
+    { JWT_PRIVATE_KEY: goodKey.replaceAll("\n", "\\n") },
+    { JWT_PRIVATE_KEY_FILE: file },
+  ];
+  for (const env of given) {
+    assert.is(read({ ...env, APP_ENV: "production" }).jwt.privateKey?.trim(), goodKey.trim());
+  }
+});
+
+test("production asks for a key or a secret, and takes either", () => {
+  const config = read({ APP_ENV: "production", JWT_SECRET: "0123456789abcdef" });
+  assert.is(config.production, true);
+  assert.equal(config.jwt, { privateKey: undefined, secret: "0123456789abcdef" });
+});
+
+test.run();

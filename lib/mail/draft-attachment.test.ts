@@ -1,0 +1,143 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { Detail } from "../../runtime/problem.ts";
+import { Problem } from "../../runtime/problem.ts";
+import { checkAttachments, safeName } from "./draft-attachment.ts";
+
+const names: [given: string, stored: string][] = [
+  ["report.pdf", "report.pdf"],
+  ["報價單 2026.pdf", "報價單 2026.pdf"],
+  ["../../etc/passwd", "__.._etc_passwd"],
+  ["..\\..\\boot.ini", "__.._boot.ini"],
+  ["/etc/passwd", "_etc_passwd"],
+  ["C:\\temp\\x.txt", "C__temp_x.txt"],
+  ["..", "_"],
+  [".", "_"],
+  ["...", "_"],
+  [".htaccess", "_htaccess"],
+  ["  spaced  ", "_spaced"],
+  ["dots...", "dots"],
+  ["a:stream", "a_stream"],
+  ['<a>|"b"?*.txt', "_a___b___.txt"],
+  ["nul", "_nul"],
+  ["CON.txt", "_CON.txt"],
+  ["com1.tar.gz", "_com1.tar.gz"],
+  ["console.log", "console.log"],
+  ["gpj\u202eexe.jpg", "gpj_exe.jpg"],
+  ["a\u200bb", "a_b"],
+  ["e\u0301.txt", "é.txt"],
+];
+for (const [given, stored] of names) {
+  test(`${JSON.stringify(given)} is stored as ${stored}`, () => assert.is(safeName(given), stored));
+}
+
+test("a long name keeps its extension and at most 150 bytes, cut between characters", () => {
+  for (const letter of ["x", "é", "王", "😀"]) {
+    const name = safeName(`${letter.repeat(120)}.pdf`);
+    assert.ok(Buffer.byteLength(name) <= 150);
+    assert.ok(Buffer.byteLength(name) > 140 || letter === "x");
+    assert.match(name, /\.pdf$/);
+    assert.ok(name.isWellFormed());
+  }
+  assert.is(safeName("a".repeat(255)).length, 150);
+  assert.is(safeName(`a.${"b".repeat(200)}`).length, 150, "what is as long as that is no extension");
+});
+
+type Given = { filename: string; content: string; content_type?: string };
+const file = (given: Partial<Given> = {}): Given => ({ filename: "a.txt", content: "aGk=", ...given });
+
+function check(given: Given[], maxBytes = 1024) {
+  const faults: Detail[] = [];
+  const drafts = checkAttachments(given, maxBytes, faults);
+  return { drafts, faults: faults.map(({ field, message }) => `${field} ${message}`) };
+}
+
+test("content is decoded byte for byte, also when its base64 is broken into lines", () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  const base64 = bytes.toString("base64");
+  for (const content of [base64, base64.replaceAll(/.{76}/g, "$&\r\n"), `${base64}\n`]) {
+    assert.ok(check([file({ content })]).drafts[0]?.content.equals(bytes));
+  }
+  assert.is(check([file({ content: "" })]).drafts[0]?.content.length, 0);
+});
+
+test("names that are the same in any file system get a number, and keep what the sender called them", () => {
+  const { drafts } = check(["a.txt", "A.TXT", "a.txt", "a-2.txt", "x/a", "x?a", ".", ".."].map((filename) => file({ filename })));
+  assert.equal(
+    drafts.map(({ storedAs }) => storedAs),
+    ["a.txt", "A-2.TXT", "a-3.txt", "a-2-2.txt", "x_a", "x_a-2", "_", "_-2"],
+  );
+  assert.equal(
+    drafts.map(({ filename }) => filename),
+    ["a.txt", "A.TXT", "a.txt", "a-2.txt", "x/a", "x?a", ".", ".."],
+  );
+  assert.is(new Set(drafts.map(({ storedAs }) => storedAs.toLowerCase())).size, drafts.length);
+});
+
+const faulty: [given: Partial<Given>, fault: RegExp][] = [
+  [{ filename: " " }, /^attachments\[0\]\.filename must not be empty$/],
+  [{ filename: "a\r\nb" }, /filename must not contain control characters/],
+  [{ filename: "a\0b" }, /filename must not contain control characters/],
+  [{ filename: "x".repeat(256) }, /filename is longer than 255/],
+  [{ filename: "\ud83d.txt" }, /filename is not valid Unicode/],
+  [{ content: "aGk" }, /content is not valid base64/],
+  [{ content: "aG k=" }, /content is not valid base64/],
+  [{ content: "aGk-" }, /content is not valid base64/],
+  [{ content: "a===" }, /content is not valid base64/],
+  [{ content: "=aGk" }, /content is not valid base64/],
+  [{ content_type: "pdf" }, /content_type must be a media type/],
+  [{ content_type: "text/plain; charset" }, /content_type must be a media type/],
+  [{ content_type: `text/${"x".repeat(255)}` }, /content_type must be a media type/],
+  [{ content_type: "text/plain\r\nX-Evil: 1" }, /content_type must be a media type/],
+  [{ content_type: "text/plain;\r\n\r\nevil=1" }, /content_type must be a media type/],
+  [{ content_type: 'text/plain; name="a\r\nb"' }, /content_type must be a media type/],
+];
+for (const [given, fault] of faulty) {
+  test(`refused: ${JSON.stringify(given).slice(0, 60)}`, () => {
+    const { drafts, faults } = check([file(given)]);
+    assert.equal(drafts, []);
+    assert.is(faults.length, 1, faults.join("\n"));
+    assert.match(faults[0] ?? "", fault);
+  });
+}
+
+test("each faulty file is named by its place", () => {
+  const { drafts, faults } = check([file(), file({ content: "?" }), file({ filename: "", content_type: "x" })]);
+  assert.is(drafts.length, 1);
+  assert.equal(
+    faults.map((fault) => fault.split(" ")[0]),
+    ["attachments[1].content", "attachments[2].filename", "attachments[2].content_type"],
+  );
+});
+
+test("a media type with parameters is taken, an empty one is none", () => {
+  for (const content_type of ["text/plain; charset=utf-8", 'application/x; name="a b.txt"', "image/svg+xml"]) {
+    assert.is(check([file({ content_type })]).drafts[0]?.contentType, content_type);
+  }
+  assert.is(check([file({ content_type: "" })]).drafts[0]?.contentType, undefined);
+});
+
+test("the limit is on the decoded bytes: what fills it is taken, one byte more is refused by the file's name", () => {
+  const limit = 2 ** 20;
+  for (const bytes of [limit - 2, limit - 1, limit]) {
+    assert.is(check([file({ content: Buffer.alloc(bytes).toString("base64") })], limit).drafts[0]?.content.length, bytes);
+  }
+  for (const bytes of [limit + 1, limit + 2, limit + 3]) {
+    try {
+      check([file({ filename: "big.iso", content: Buffer.alloc(bytes).toString("base64") })], limit);
+      assert.unreachable();
+    } catch (error) {
+      assert.instance(error, Problem);
+      assert.is(error instanceof Problem && error.code, "attachment_too_large");
+      assert.match(String(error), "big.iso exceeds maximum size of 1MB");
+    }
+  }
+});
+
+test("a file of 25 MB is checked and decoded", () => {
+  const content = Buffer.alloc(25 * 2 ** 20, 7);
+  const { drafts } = check([file({ content: content.toString("base64") })], content.length);
+  assert.ok(drafts[0]?.content.equals(content));
+});
+
+test.run();

@@ -1,0 +1,150 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { aCaller, aMail, openContext, type TestContext } from "../../ops/harness/context.ts";
+import { startRabbit } from "../../ops/harness/services.ts";
+import { eventually, freshVhost } from "../../ops/harness/test.ts";
+import type { Delivery } from "../../runtime/broker.ts";
+import { acceptMail } from "./accept.ts";
+import { publishSoon, publishStranded } from "./publish.ts";
+
+const test = suite<{ one: TestContext; other: TestContext; got: Delivery[] }>("publishing mail");
+
+/** Two processes on one database and one broker, and all that is delivered. */
+test.before(async (state) => {
+  const env = { RABBITMQ_URL: await freshVhost() };
+  state.one = await openContext({ env });
+  state.other = await openContext({ env: { ...env, DATABASE_URL: state.one.url, DATA_DIR: state.one.folder } });
+  const { broker, config } = state.one.ctx;
+  state.got = [];
+  await broker.consume(config.queues.mail, { concurrency: 100 }, async (delivery) => {
+    state.got.push(delivery);
+    return { kind: "done" };
+  });
+});
+test.before.each(async ({ one, got }) => {
+  await one.ctx.db.query("TRUNCATE mails, attachments");
+  got.length = 0;
+});
+test.after(async ({ one, other }) => {
+  await other.close();
+  await one.close();
+});
+
+const ids = (got: readonly Delivery[]) => got.map(({ message }) => Object.values(message ?? {}).join());
+
+/** Mails that wait, accepted `age` ago. */
+async function stranded({ ctx }: TestContext, count: number, age = "0 seconds", attempt = 0): Promise<string[]> {
+  const { rows } = await ctx.db.query<{ id: string }>(
+    `INSERT INTO mails (from_address, to_addresses, subject, client_id, attempt, created_at, due_at)
+     SELECT 'a@acme.example', '{b@example.com}', 'x', 'c', $3, now() - $2::interval, now() FROM generate_series(1, $1)
+     RETURNING id`,
+    [count, age, attempt],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** In how many seconds the sweep would take the mail next. */
+async function turn({ ctx }: TestContext, id: string | undefined): Promise<number | undefined> {
+  const { rows } = await ctx.db.query<{ seconds: number }>(
+    "SELECT round(extract(epoch FROM due_at - now()))::int AS seconds FROM mails WHERE id = $1",
+    [id],
+  );
+  return rows[0]?.seconds;
+}
+
+test("an accepted mail is on the queue at once, with its attempt and its trace", async ({ one, got }) => {
+  const { id } = await acceptMail(one.ctx, aCaller(), aMail());
+  await eventually(() => got.length === 1, { what: "the message" });
+  assert.equal(got, [{ message: { mail_id: id }, attempt: 1, traceparent: one.ctx.trace.traceparent }]);
+});
+
+test("two sweeps at once publish each stranded mail once, also thousands", async ({ one, other, got }) => {
+  const waiting = await stranded(one, 2500);
+  await Promise.all([publishStranded(one.ctx), publishStranded(other.ctx)]);
+  await eventually(() => got.length >= 2500, { what: "all messages" });
+  assert.equal(ids(got).toSorted(), waiting.toSorted());
+  await publishStranded(one.ctx);
+  await eventually(async () => (await one.ctx.broker.depth(one.ctx.config.queues.mail)).ready === 0, { what: "empty" });
+  assert.is(got.length, 2500, "and not again by the next sweep");
+});
+
+test("a mail that was attempted before gets the message of its next attempt", async ({ one, got }) => {
+  const [id] = await stranded(one, 1, "0 seconds", 3);
+  await publishStranded(one.ctx);
+  await eventually(() => got.length === 1, { what: "the message" });
+  assert.equal([got[0]?.message, got[0]?.attempt], [{ mail_id: id }, 4]);
+});
+
+test("what is not due, and what is not queued, is left alone", async ({ one, got }) => {
+  const [later, processing, sent, cancelled, due] = await stranded(one, 5);
+  const set = (id: string | undefined, sql: string) => one.ctx.db.query(`UPDATE mails SET ${sql} WHERE id = $1`, [id]);
+  await set(later, "due_at = now() + interval '10 seconds'");
+  await set(processing, "status = 'processing', lease_until = now() - interval '1 hour'");
+  await set(sent, "status = 'sent'");
+  await set(cancelled, "status = 'cancelled'");
+  await publishStranded(one.ctx);
+  await eventually(() => got.length > 0, { what: "a message" });
+  assert.equal(ids(got), [due]);
+});
+
+test("the longer a mail has waited, the longer until it is published again", async ({ one }) => {
+  const [fresh] = await stranded(one, 1);
+  const [hour] = await stranded(one, 1, "1 hour");
+  await publishStranded(one.ctx);
+  assert.is(await turn(one, fresh), 30);
+  assert.is(await turn(one, hour), 3600);
+});
+
+test("a message that the broker did not take leaves its mail due at once, but only that attempt's", async () => {
+  const away = await openContext();
+  const [lost, next, sent] = await stranded(away, 3);
+  await away.ctx.db.query("UPDATE mails SET due_at = now() + interval '30 seconds'");
+  await away.ctx.db.query("UPDATE mails SET attempt = 1 WHERE id = $1", [next]);
+  await away.ctx.db.query("UPDATE mails SET status = 'sent' WHERE id = $1", [sent]);
+  for (const id of [lost, next, sent]) if (id !== undefined) publishSoon(away.ctx, id, 1);
+  await away.settled();
+  assert.is(await turn(away, lost), 0);
+  // Its first message arrived after all, and its second attempt has a time of its own (Retry-After, the ladder).
+  assert.is(await turn(away, next), 30);
+  assert.is(await turn(away, sent), 30);
+  await away.close();
+});
+
+test("with the broker away the sweep takes nothing", async () => {
+  const away = await openContext();
+  const [id] = await stranded(away, 1);
+  await publishStranded(away.ctx);
+  assert.ok(((await turn(away, id)) ?? 1) <= 0);
+  await away.close();
+});
+
+test("a broker that goes away under the mail loses none of it", async ({ got }) => {
+  const server = await startRabbit();
+  const mails = await openContext({ env: { RABBITMQ_URL: server.url } });
+  const { broker, config } = mails.ctx;
+  await broker.consume(config.queues.mail, { concurrency: 100 }, async (delivery) => {
+    got.push(delivery);
+    return { kind: "done" };
+  });
+  const accepted = [...(await Promise.all(Array.from({ length: 50 }, () => acceptMail(mails.ctx, aCaller(), aMail()))))];
+  const stopped = server.stop();
+  while (mails.ctx.broker.isConnected()) accepted.push(await acceptMail(mails.ctx, aCaller(), aMail()));
+  accepted.push(await acceptMail(mails.ctx, aCaller(), aMail()));
+  await stopped;
+  await mails.settled();
+  await server.start();
+  await eventually(() => mails.ctx.broker.isConnected(), { what: "the broker is back", within: 10_000 });
+  // What reached the broker's disk it delivers; the rest is marked, for the sweep.
+  await eventually(
+    async () => {
+      await publishStranded(mails.ctx);
+      const arrived = new Set(ids(got));
+      return accepted.every(({ id }) => arrived.has(id));
+    },
+    { what: "every mail", within: 10_000 },
+  );
+  await mails.close();
+  await server.close();
+});
+
+test.run();
