@@ -1,16 +1,8 @@
-/** What every kind of function has in common, and how the host tells that a default export is one. */
-import type { Setting } from "./context.ts";
+/** All kinds of functions, and how the host tells that a default export is one. */
 import type { HttpFunction } from "./http.ts";
 import type { QueueFunction } from "./queue.ts";
 import type { ScheduleFunction } from "./schedule.ts";
 import type { SmtpFunction } from "./smtp.ts";
-
-export interface Limits {
-  /** Calls at once in this process; one more is shed (HTTP) or waits (queue). */
-  concurrency?: Setting<number>;
-  /** Milliseconds until `ctx.signal` aborts; an HTTP caller gets 504 then. */
-  timeLimitMs?: Setting<number>;
-}
 
 export type AnyFunction = HttpFunction | QueueFunction | ScheduleFunction | SmtpFunction;
 export type Kind = AnyFunction["kind"];

@@ -2,7 +2,7 @@
 import type { Static, TSchema } from "typebox";
 import type { Access } from "./access.ts";
 import type { Context, Setting } from "./context.ts";
-import type { Limits } from "./function.ts";
+import type { Limits } from "./limits.ts";
 import type { ProblemKind } from "./problem.ts";
 import { problemDetails, type Style } from "./style.ts";
 

@@ -2,7 +2,7 @@
 import type { Static, TSchema } from "typebox";
 import type { Outcome } from "./broker.ts";
 import type { Context, Setting } from "./context.ts";
-import type { Limits } from "./function.ts";
+import type { Limits } from "./limits.ts";
 
 export interface QueueContract<M extends TSchema> extends Limits {
   summary?: string;

@@ -1,6 +1,6 @@
 /** The `schedule` builder: something that runs by the clock, once per tick across all containers. */
 import type { Context } from "./context.ts";
-import type { Limits } from "./function.ts";
+import type { Limits } from "./limits.ts";
 
 export interface ScheduleContract extends Omit<Limits, "concurrency"> {
   summary?: string;

@@ -1,7 +1,7 @@
 /** The `smtp` builder: a listener that takes mail. The trigger that mounts it comes with the SMTP listener. */
 import type { Readable } from "node:stream";
 import type { Context, Setting } from "./context.ts";
-import type { Limits } from "./function.ts";
+import type { Limits } from "./limits.ts";
 
 /** Who may hand over mail. `check` returns the caller, or throws a `Problem`. */
 export interface SmtpAccess<Caller> {

@@ -1,5 +1,5 @@
 /** The first admin token: made when a system starts that has no tokens at all, and kept in a file for its operator. */
-import { readFile, writeFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import type { Context } from "../../runtime/context.ts";
 import { createToken } from "./tokens.ts";
 
@@ -10,17 +10,23 @@ export async function firstAdminToken(
 ): Promise<string | undefined> {
   const { rows } = await ctx.db.query("SELECT 1 FROM client_tokens LIMIT 1");
   if (rows.length > 0) return undefined;
-  const { token } = await createToken(ctx, {
-    clientName: "First administrator",
-    department: undefined,
-    permissions: ["admin"],
-  });
-  await writeFile(file, `${token}\n`, { mode: 0o600 });
-  return token;
+  // Opened first: a token that could not be kept would be lost, and no later start would make another.
+  const handle = await open(file, "w", 0o600);
+  try {
+    const { token } = await createToken(ctx, {
+      clientName: "First administrator",
+      department: undefined,
+      permissions: ["admin"],
+    });
+    await handle.writeFile(`${token}\n`);
+    return token;
+  } finally {
+    await handle.close();
+  }
 }
 
 /** The token that the file keeps, or undefined. */
 export async function readAdminToken(file: string): Promise<string | undefined> {
   const text = await readFile(file, "utf8").catch(() => undefined);
-  return text?.trim();
+  return text?.trim() || undefined;
 }

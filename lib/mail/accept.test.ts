@@ -37,7 +37,9 @@ const count = async (context: TestContext, table: "mails" | "attachments" | "ide
 
 /** Every file in the attachment folder, by its path there. */
 async function files({ ctx }: TestContext): Promise<string[]> {
-  const entries = await readdir(ctx.config.attachments.folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const entries = await readdir(ctx.config.attachments.folder, { recursive: true, withFileTypes: true }).catch(
+    () => [],
+  );
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
@@ -121,7 +123,9 @@ test("50 requests with one key at once make one mail, and 50 equal answers", asy
   assert.match(left[0] ?? "", answers[0]?.id ?? "");
 });
 
-test("from two processes at once with the same keys in opposite order, each key makes one mail", async ({ context }) => {
+test("from two processes at once with the same keys in opposite order, each key makes one mail", async ({
+  context,
+}) => {
   const other = await openContext({ env: { DATABASE_URL: context.url, DATA_DIR: context.folder } });
   const keys = Array.from({ length: 40 }, (_, n) => `key ${n}`);
   const [here, there] = await Promise.all([
@@ -148,7 +152,10 @@ test("a key that was used for another body is refused, and makes nothing", async
 });
 
 test("a key is its client's own", async ({ context }) => {
-  const [one, other] = [await send(context, {}, keyed("k")), await send(context, {}, keyed("k", "b"), aCaller("other"))];
+  const [one, other] = [
+    await send(context, {}, keyed("k")),
+    await send(context, {}, keyed("k", "b"), aCaller("other")),
+  ];
   assert.not(other.replayed);
   assert.is.not(one.id, other.id);
 });
@@ -258,7 +265,9 @@ test("with the broker away a mail is accepted and due at once; with it back, the
   const { id: second } = await send(back);
   await back.settled();
   await eventually(async () => (await broker.depth(config.queues.mail)).ready === 1, { what: "the next is published" });
-  const later = await ask(back, "SELECT due_at > now() + interval '20 seconds' AS later FROM mails WHERE id = $1", [second]);
+  const later = await ask(back, "SELECT due_at > now() + interval '20 seconds' AS later FROM mails WHERE id = $1", [
+    second,
+  ]);
   assert.equal(later, [{ later: true }], "the sweep has no reason to publish it again");
   await back.close();
   await away.close();

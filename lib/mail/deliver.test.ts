@@ -53,7 +53,8 @@ async function row({ ctx }: TestContext, id: string): Promise<Row | undefined> {
 /** The timeline: type, provider and code of each attempt. */
 const timeline = async ({ ctx }: TestContext, id: string) =>
   (await readEvents(ctx, id)).map(({ type, provider, code }) => [type, provider, code].join(" "));
-const set = ({ ctx }: TestContext, id: string, sql: string) => ctx.db.query(`UPDATE mails SET ${sql} WHERE id = $1`, [id]);
+const set = ({ ctx }: TestContext, id: string, sql: string) =>
+  ctx.db.query(`UPDATE mails SET ${sql} WHERE id = $1`, [id]);
 
 test("a mail is handed to the provider as it was accepted, and is sent", async ({ provider, context }) => {
   const content = Buffer.from([0, 255, 10]).toString("base64");
@@ -120,7 +121,10 @@ for (const [state, sql] of elsewhere) {
   });
 }
 
-test("only the next attempt's message counts: older, later and unknown ones do nothing", async ({ provider, context }) => {
+test("only the next attempt's message counts: older, later and unknown ones do nothing", async ({
+  provider,
+  context,
+}) => {
   const id = await accept(context);
   await set(context, id, "attempt = 2");
   for (const number of [1, 2, 4]) assert.equal(await attempt(context, id, number), done);
@@ -155,7 +159,10 @@ test("transient: 1, 2, 4, 8, 16 seconds, and then it has failed", async ({ provi
   assert.is(provider.requests.length, 6);
 });
 
-test("throttled: due when the provider said, without a message, and no retry used up", async ({ provider, context }) => {
+test("throttled: due when the provider said, without a message, and no retry used up", async ({
+  provider,
+  context,
+}) => {
   provider.answer({ status: 429, headers: { "retry-after": "70" } });
   const id = await accept(context);
   for (const number of [1, 2, 3, 4, 5, 6, 7]) assert.equal(await attempt(context, id, number), done);
@@ -211,7 +218,10 @@ test("a mail whose file is gone is tried again, in case its disk comes back", as
   assert.is(provider.requests.length, 0);
 });
 
-test("a sender that was taken away after the mail was accepted fails the mail by that name", async ({ provider, context }) => {
+test("a sender that was taken away after the mail was accepted fails the mail by that name", async ({
+  provider,
+  context,
+}) => {
   const id = await accept(context);
   const files = { DATABASE_URL: context.url, DATA_DIR: context.folder };
   const changed = await openContext({ env: { ...provider.env, ...files, ORG_EMAIL_DOMAIN: "acme.example" } });
@@ -242,7 +252,9 @@ test("an attempt that lost its lease changes nothing, but is in the timeline", a
   assert.is((await readStatus(context.ctx, id, aCaller())).status, "failed");
 });
 
-test("with PostgreSQL away while the provider answers, the outcome is recorded once it is back", async ({ provider }) => {
+test("with PostgreSQL away while the provider answers, the outcome is recorded once it is back", async ({
+  provider,
+}) => {
   const server = await startPostgres();
   const context = await openContext({ env: { ...provider.env, DATABASE_URL: server.url } });
   const [id, waiting, late] = [await accept(context), await accept(context), await accept(context)];

@@ -46,7 +46,10 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
   });
   const report = { mail_id: mailId, attempt, provider, duration_ms: durationMs, code: verdict.code };
   if (!settled?.length) {
-    ctx.log.warn(report, settled ? "the lease was lost before the attempt was settled" : "the attempt was not recorded");
+    ctx.log.warn(
+      report,
+      settled ? "the lease was lost before the attempt was settled" : "the attempt was not recorded",
+    );
     return { kind: "done" };
   }
   cacheStatus(ctx, { ...common, status: next.status, retryCount: next.retryCount, error: error ?? "" });

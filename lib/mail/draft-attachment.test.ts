@@ -62,7 +62,9 @@ test("content is decoded byte for byte, also when its base64 is broken into line
 });
 
 test("names that are the same in any file system get a number, and keep what the sender called them", () => {
-  const { drafts } = check(["a.txt", "A.TXT", "a.txt", "a-2.txt", "x/a", "x?a", ".", ".."].map((filename) => file({ filename })));
+  const { drafts } = check(
+    ["a.txt", "A.TXT", "a.txt", "a-2.txt", "x/a", "x?a", ".", ".."].map((filename) => file({ filename })),
+  );
   assert.equal(
     drafts.map(({ storedAs }) => storedAs),
     ["a.txt", "A-2.TXT", "a-3.txt", "a-2-2.txt", "x_a", "x_a-2", "_", "_-2"],
@@ -120,7 +122,10 @@ test("a media type with parameters is taken, an empty one is none", () => {
 test("the limit is on the decoded bytes: what fills it is taken, one byte more is refused by the file's name", () => {
   const limit = 2 ** 20;
   for (const bytes of [limit - 2, limit - 1, limit]) {
-    assert.is(check([file({ content: Buffer.alloc(bytes).toString("base64") })], limit).drafts[0]?.content.length, bytes);
+    assert.is(
+      check([file({ content: Buffer.alloc(bytes).toString("base64") })], limit).drafts[0]?.content.length,
+      bytes,
+    );
   }
   for (const bytes of [limit + 1, limit + 2, limit + 3]) {
     try {

@@ -15,7 +15,10 @@ test("every state of a mail's life has a higher version than those before it", (
     stateVersion("processing", 2),
     stateVersion("sent", 2),
   ];
-  assert.equal(life, [...new Set(life)].toSorted((a, b) => a - b));
+  assert.equal(
+    life,
+    [...new Set(life)].toSorted((a, b) => a - b),
+  );
   assert.ok(stateVersion("failed", 2) > stateVersion("processing", 2));
   assert.ok(stateVersion("cancelled", 0) > stateVersion("queued", 0));
   assert.ok(stateVersion("cancelled", 3) > stateVersion("queued", 3));

@@ -26,7 +26,11 @@ const cases: [story: string, next: Next, expected: Next][] = [
     after("accepted", 2),
     { status: "sent", retryCount: 2, event: "sent", delayMs: 0, byLadder: false },
   ],
-  ["permanent: failed at once, with retries left", after("permanent", 0), { ...failed, retryCount: 0, event: "failed" }],
+  [
+    "permanent: failed at once, with retries left",
+    after("permanent", 0),
+    { ...failed, retryCount: 0, event: "failed" },
+  ],
   [
     "throttled: again when the provider said, and no retry is used up",
     after("throttled", 3),

@@ -126,7 +126,9 @@ test("a broker that goes away under the mail loses none of it", async ({ got }) 
     got.push(delivery);
     return { kind: "done" };
   });
-  const accepted = [...(await Promise.all(Array.from({ length: 50 }, () => acceptMail(mails.ctx, aCaller(), aMail()))))];
+  const accepted = [
+    ...(await Promise.all(Array.from({ length: 50 }, () => acceptMail(mails.ctx, aCaller(), aMail())))),
+  ];
   const stopped = server.stop();
   while (mails.ctx.broker.isConnected()) accepted.push(await acceptMail(mails.ctx, aCaller(), aMail()));
   accepted.push(await acceptMail(mails.ctx, aCaller(), aMail()));

@@ -81,7 +81,10 @@ test("with the policy hold the mail fails instead, and says why", async ({ holdi
 test("a mail that ends every worker that takes it fails at its 25th attempt", async ({ context }) => {
   const [last, next] = [await leased(context, "-1 second", 25), await leased(context, "-1 second", 24)];
   assert.is(await releaseExpired(context.ctx), 2);
-  assert.equal([(await state(context, last))?.["status"], (await state(context, next))?.["status"]], ["failed", "queued"]);
+  assert.equal(
+    [(await state(context, last))?.["status"], (await state(context, next))?.["status"]],
+    ["failed", "queued"],
+  );
 });
 
 test("a start that knows no other worker lives takes back every lease", async ({ context }) => {

@@ -24,7 +24,8 @@ test.before.each(({ clock }) => {
 test.after(({ context }) => context.close());
 
 const accept = async ({ ctx }: TestContext) => (await acceptMail(ctx, aCaller(), aMail())).id;
-const status = async ({ ctx }: TestContext, id: string, caller = aCaller()) => (await readStatus(ctx, id, caller)).status;
+const status = async ({ ctx }: TestContext, id: string, caller = aCaller()) =>
+  (await readStatus(ctx, id, caller)).status;
 const code = async (work: Promise<unknown>) => {
   const error = await work.catch((failure: unknown) => failure);
   return error instanceof Problem ? error.code : error;
@@ -74,7 +75,10 @@ test("a state that can still change is not believed when it is two seconds old",
   assert.is(await status(context, id), "failed");
 });
 
-test("a failed mail may come back, so an old failure is looked up again; sent is for ever", async ({ context, clock }) => {
+test("a failed mail may come back, so an old failure is looked up again; sent is for ever", async ({
+  context,
+  clock,
+}) => {
   const [failed, sent] = [await accept(context), await accept(context)];
   const common = { clientId: "client_sales", attempt: 1, retryCount: 0, createdAt: new Date() };
   cacheStatus(context.ctx, { ...common, id: failed, status: "failed" });

@@ -56,7 +56,9 @@ test("a folder is taken away alone, and twice does no harm", async ({ root, stor
 test("what cannot be written is told, not swallowed", async ({ root, store }) => {
   await mkdir(root);
   await writeFile(join(root, "2026"), "a file where a folder should be");
-  const failure = await store.write(folder, [{ name: "a", content: Buffer.from("x") }]).catch((error: unknown) => error);
+  const failure = await store
+    .write(folder, [{ name: "a", content: Buffer.from("x") }])
+    .catch((error: unknown) => error);
   assert.instance(failure, Error);
 });
 

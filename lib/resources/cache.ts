@@ -87,7 +87,7 @@ export function openRedisCache({ url, log }: { url: string; log: Logger }): Cach
     async ping() {
       if (!client.isReady) return false;
       return within(1000, client.ping()).then(
-        () => true,
+        (answer) => answer !== undefined,
         () => false,
       );
     },

@@ -59,7 +59,10 @@ test("opening needs no server, using one that is away fails within seconds", asy
   const url = "postgres://postgres@127.0.0.1:1/x";
   const entities = await openEntities({ url, log: pino({ level: "silent" }) });
   const started = performance.now();
-  const failure = await entities.fork().count(ClientToken).catch((error: unknown) => error);
+  const failure = await entities
+    .fork()
+    .count(ClientToken)
+    .catch((error: unknown) => error);
   assert.instance(failure, Error);
   assert.ok(performance.now() - started < 3000);
   await entities.close();

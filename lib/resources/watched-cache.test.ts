@@ -27,7 +27,9 @@ async function notify({ url }: Server, id: string): Promise<void> {
   await client.query("SELECT pg_notify('thing', $1)", [id]);
   await client.end();
 }
-const load = (value: string, id = value) => async () => ({ value, id });
+const load =
+  (value: string, id = value) =>
+  async () => ({ value, id });
 
 test("a value is kept until its id is told, and others stay", async ({ server, cache }) => {
   assert.is(cache.get("a"), undefined);

@@ -26,8 +26,18 @@ const cases: [story: string, config: Routing, domain: string, sender: string][] 
   ["a domain that begins like it is another domain, too", full, "corp.example.evil.example", "sendgrid"],
   ["the organisation's mail never leaves by SendGrid", full, "corp.example", "sender_not_configured"],
   ["nor that of its second domain", full, "corp.test", "sender_not_configured"],
-  ["without a key nothing leaves in production", { ...auto, sendgrid: undefined, production: true }, "acme.example", "sender_not_configured"],
-  ["without a key, development keeps all in the sandbox", { ...auto, sendgrid: undefined, production: false }, "acme.example", "sandbox"],
+  [
+    "without a key nothing leaves in production",
+    { ...auto, sendgrid: undefined, production: true },
+    "acme.example",
+    "sender_not_configured",
+  ],
+  [
+    "without a key, development keeps all in the sandbox",
+    { ...auto, sendgrid: undefined, production: false },
+    "acme.example",
+    "sandbox",
+  ],
   ["a forced sandbox wins over a key", { ...full, sender: "sandbox" }, "acme.example", "sandbox"],
   ["and over the organisation", { ...full, sender: "sandbox" }, "corp.example", "sandbox"],
 ];

@@ -37,7 +37,12 @@ async function kept({ ctx }: TestContext, given: Partial<OutgoingMail>): Promise
 
 test("a mail is kept with its sender, recipients, subject and text", async ({ context }) => {
   const names = { "sales@acme.example": "Sales, Acme", "ann@example.com": 'Ann "A" Lee' };
-  const eml = await kept(context, { id: "plain", names, cc: ["cc@example.com"], bcc: ["b1@x.example", "b2@x.example"] });
+  const eml = await kept(context, {
+    id: "plain",
+    names,
+    cc: ["cc@example.com"],
+    bcc: ["b1@x.example", "b2@x.example"],
+  });
   for (const line of [
     'From: "Sales, Acme" <sales@acme.example>',
     'To: "Ann \\"A\\" Lee" <ann@example.com>',

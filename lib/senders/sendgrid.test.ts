@@ -51,7 +51,10 @@ test("a small mail has what it needs and no empty lists, which the API refuses",
   });
 });
 
-test("a large mail has all of it: names, copies, text before html, files byte for byte", async ({ provider, context }) => {
+test("a large mail has all of it: names, copies, text before html, files byte for byte", async ({
+  provider,
+  context,
+}) => {
   const files = [
     { name: "a.pdf", content: Buffer.from([0, 255, 1, 254]) },
     { name: "big.bin", content: Buffer.alloc(12 * 2 ** 20, 7) },
@@ -118,7 +121,10 @@ test("the wait that the provider asks for is handed on", async ({ provider, cont
 
 const verdictOf = (answer: ProviderAnswer) => classify(answer, Date.now());
 
-test("a connection that breaks after the request is unknown: the mail may have arrived", async ({ provider, context }) => {
+test("a connection that breaks after the request is unknown: the mail may have arrived", async ({
+  provider,
+  context,
+}) => {
   provider.answer("reset");
   const verdict = verdictOf(await sendgrid.send(mail(), context.ctx));
   assert.equal([verdict.kind, verdict.code], ["unknown", "ECONNRESET"]);

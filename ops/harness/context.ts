@@ -37,7 +37,10 @@ export interface TestContext {
 
 /** Opens everything as a process of the system does. */
 export async function openContext({ env = {}, clock = {} }: TestContextOptions = {}): Promise<TestContext> {
-  const [url, folder] = await Promise.all([env["DATABASE_URL"] ?? freshDatabase(), env["DATA_DIR"] ?? temporaryFolder()]);
+  const [url, folder] = await Promise.all([
+    env["DATABASE_URL"] ?? freshDatabase(),
+    env["DATA_DIR"] ?? temporaryFolder(),
+  ]);
   const lines: string[] = [];
   const secrets = [confidential];
   const log = pino({ level: "trace" }, { write: (line: string) => void lines.push(line) });
