@@ -86,7 +86,7 @@ test("a mail is handed to the provider as it was accepted, and is sent", async (
 test("one message that comes 20 times at once makes one attempt", async ({ provider, context }) => {
   const id = await accept(context);
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => attempt(context, id, 1)));
-  assert.equal(outcomes, Array(20).fill(done));
+  assert.ok(outcomes.every(({ kind }) => kind === "done"));
   assert.is(provider.requests.length, 1);
   assert.equal(await timeline(context, id), ["sent sendgrid http_202"]);
 });

@@ -1,15 +1,20 @@
 /** The context of one call: the resources, plus what is made only when a handler asks for it. */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Call, Clock, Context, Logger, Resources, Trace } from "../context.ts";
 
 export const systemClock: Clock = { now: () => new Date(), uuid: () => randomUUID() };
 
 const traceparentPattern = /^[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}$/;
 
+/** 32 random hex digits. From a UUID, because Node makes those from entropy that it fetched in advance. */
+function randomHex(): string {
+  return randomUUID().replaceAll("-", "");
+}
+
 /** Continues the trace of a `traceparent` header value, or starts one where it is missing or malformed. */
 export function traceFrom(traceparent: string | undefined): Trace {
-  const traceId = traceparentPattern.exec(traceparent ?? "")?.[1] ?? randomBytes(16).toString("hex");
-  const spanId = randomBytes(8).toString("hex");
+  const traceId = traceparentPattern.exec(traceparent ?? "")?.[1] ?? randomHex();
+  const spanId = randomHex().slice(0, 16);
   return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-01` };
 }
 

@@ -70,7 +70,9 @@ function readNode(request: IncomingMessage, limit: number): Promise<Buffer> {
       resolve(first && chunks.length === 1 ? first : Buffer.concat(chunks));
     });
     request.once("error", (error) => reject(new ClientGone("The request ended early", { cause: error })));
-    request.once("close", () => reject(new ClientGone("The request ended early")));
+    request.once("close", () => {
+      if (!request.complete) reject(new ClientGone("The request ended early"));
+    });
   });
 }
 
