@@ -100,9 +100,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   for (const [name, schema] of Object.entries<VariableSchema>(properties)) {
     const raw = env[name]?.trim();
     given[name] = raw === undefined || raw === "" ? schema.default : coerce(schema, raw);
-    if (!Value.Check(schema, given[name])) faults.push({ variable: name, message: expectation(schema, raw ?? "") });
+    if (Value.Check(schema, given[name])) continue;
+    faults.push({ variable: name, message: expectation(schema, raw ?? "") });
+    given[name] = schema.default; // So that what else is wrong can be told, too.
   }
-  if (faults.length > 0) return faults;
   const values = Value.Parse(Environment, given);
   faults.push(...checkTogether(values));
   return faults.length > 0 ? faults : shape(values);

@@ -6,7 +6,7 @@ import { startPostgres } from "../../ops/harness/services.ts";
 import { eventually } from "../../ops/harness/test.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { isUnavailable } from "../resources/database.ts";
-import { client } from "./access.ts";
+import { client, hashToken } from "./access.ts";
 import type { Permission } from "./permissions.ts";
 import { createToken } from "./tokens.ts";
 
@@ -46,6 +46,15 @@ async function enter({ ctx }: TestContext, header: string | undefined, permissio
 }
 const bearer = (context: TestContext, token: string, permission?: Permission) =>
   enter(context, `Bearer ${token}`, permission);
+
+/** Runs while the row of an issued token has the hash of another. */
+async function withHash({ ctx }: TestContext, token: string, id: string, run: () => Promise<void>): Promise<void> {
+  const replace = `UPDATE client_tokens AS now SET token_hash = $2 FROM client_tokens AS before
+    WHERE now.id = $1 AND before.id = $1 RETURNING before.token_hash`;
+  const { rows } = await ctx.db.query<{ token_hash: string }>(replace, [id, hashToken(token)]);
+  await run();
+  await ctx.db.query(replace, [id, rows[0]?.token_hash]);
+}
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const claimsOf = (token: string) =>
@@ -119,7 +128,13 @@ test("a forged token is not let in, whatever it is made with", async ({ rsa, hma
     ["another issuer", rs("RS256", { ...claims, iss: "somebody else" })],
     ["no issuer", rs("RS256", anonymous)],
   ];
-  for (const [how, one] of forged) assert.is(await bearer(rsa, one), "invalid_token", how);
+  for (const [how, one] of forged) {
+    assert.is(await bearer(rsa, one), "invalid_token", how);
+    // Not even when its hash is in the database: the signature is checked for its own sake.
+    await withHash(rsa, one, String(claims["jti"]), async () => {
+      assert.is(await bearer(rsa, one), "invalid_token", how);
+    });
+  }
 
   const other = await issue(hmac, ["admin"]);
   const secret = hmac.ctx.config.jwt.secret ?? "";
@@ -129,7 +144,11 @@ test("a forged token is not let in, whatever it is made with", async ({ rsa, hma
     ["another secret", hs("HS256", claimsOf(other), `${secret}!`)],
     ["another system's token", token],
   ];
-  for (const [how, one] of forgedHmac) assert.is(await bearer(hmac, one), "invalid_token", how);
+  for (const [how, one] of forgedHmac) {
+    await withHash(hmac, one, String(claimsOf(other)["jti"]), async () => {
+      assert.is(await bearer(hmac, one), "invalid_token", how);
+    });
+  }
   assert.is(await bearer(rsa, token), "Sales", "the real one still is");
 });
 

@@ -4,7 +4,7 @@ import type { Caller } from "../auth/caller.ts";
 import { isUnavailable } from "../resources/database.ts";
 import { chooseSender } from "../senders/route.ts";
 import { acceptMails, findIdempotent, type AcceptRow } from "./accept.sql.ts";
-import { draftMail, type Draft, type MailInput } from "./draft.ts";
+import { draftMail, invalid, type Draft, type MailInput } from "./draft.ts";
 import { publishGraceSeconds } from "./mail.ts";
 import { idempotencyKeyReused } from "./problems.ts";
 import { publishSoon } from "./publish.ts";
@@ -35,7 +35,8 @@ export async function acceptMail(
   idempotency?: Idempotency,
 ): Promise<Accepted> {
   const draft = draftMail(input, { maxAttachmentBytes: ctx.config.attachments.maxBytes });
-  chooseSender(ctx.config, draft.from.domain);
+  const refusals = chooseSender(ctx.config, draft.from.domain).refusals?.(draft) ?? [];
+  if (refusals.length > 0) throw invalid(refusals);
   if (idempotency) {
     const earlier = await findEarlier(ctx, caller, idempotency);
     if (earlier) return earlier;

@@ -1,6 +1,6 @@
 /** Checks a mail that a client hands over, beyond what its schema can say, and makes a draft of it. Pure. */
 import type { Detail } from "../../runtime/problem.ts";
-import { problems } from "../../runtime/problem.ts";
+import { problems, type Problem } from "../../runtime/problem.ts";
 import { hasControls, parseAddress, type Address } from "./address.ts";
 import { checkAttachments, type DraftAttachment } from "./draft-attachment.ts";
 import { emptyBody } from "./problems.ts";
@@ -55,13 +55,7 @@ export function draftMail(input: MailInput, limits: DraftLimits): Draft {
   }
   if (input.metadata) faults.push(...metadataFaults(input.metadata));
   const attachments = checkAttachments(input.attachments ?? [], limits.maxAttachmentBytes, faults);
-  if (faults.length > 0 || !from) {
-    const [first] = faults;
-    throw problems.invalidRequest({
-      details: faults.slice(0, 20),
-      ...(first && { message: `${first.field} ${first.message}` }),
-    });
-  }
+  if (faults.length > 0 || !from) throw invalid(faults);
   if (!input.body && !input.html) throw emptyBody({ details: [{ field: "body", message: "or html is required" }] });
   return {
     from,
@@ -72,6 +66,13 @@ export function draftMail(input: MailInput, limits: DraftLimits): Draft {
     attachments,
     metadata: input.metadata,
   };
+}
+
+/** One problem for all faults; its message is the first of them. */
+export function invalid(faults: readonly Detail[]): Problem {
+  const [first] = faults;
+  const message = first && { message: `${first.field} ${first.message}` };
+  return problems.invalidRequest({ details: faults.slice(0, 20), ...message });
 }
 
 /** Parses all recipients. One that is named twice gets one copy: `to` comes before `cc`, `cc` before `bcc`. */

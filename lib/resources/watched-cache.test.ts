@@ -42,6 +42,12 @@ test("a value is kept until its id is told, and others stay", async ({ server, c
   assert.equal(["a2", "b"].map(cache.get), [undefined, "B"]);
 });
 
+test("while changes can be told, a value is believed for however long", async ({ listener }) => {
+  const impatient = openWatchedCache<string>({ listener, channel: "thing", max: 3, unwatchedMs: 0 });
+  await impatient.fetch("a", load("A"));
+  assert.is(impatient.get("a"), "A");
+});
+
 test("a change that is told while a value loads keeps it from being kept", async ({ server, cache, listener }) => {
   let told = false;
   await listener.on("thing", () => void (told = true));

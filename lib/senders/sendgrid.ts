@@ -7,6 +7,12 @@ import type { Sender } from "./sender.ts";
 
 export const sendgrid: Sender = {
   name: "sendgrid",
+
+  refusals: ({ attachments }) =>
+    attachments.flatMap(({ content }, index) =>
+      content.length > 0 ? [] : [{ field: `attachments[${index}].content`, message: "must not be empty" }],
+    ),
+
   async send(mail, { sendgrid: client, attachments }) {
     if (!client) throw senderNotConfigured();
     const files = await Promise.all(
