@@ -1,0 +1,83 @@
+/** How fast mail is accepted, against a bare loop that inserts the same rows into the same table. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { root } from "./app.ts";
+import { connections, load } from "./load.ts";
+import { interleave, perSecond, type Plan, type Report } from "./measure.ts";
+import { profiled } from "./profile.ts";
+import { mail, roles, startServers, until, type System } from "./system.ts";
+
+const run = promisify(execFile);
+
+/** The whole system runs, with one process that takes mail in and publishes it; nobody delivers. */
+export async function measureAccept(plan: Plan): Promise<Report> {
+  const servers = await startServers(plan.tell);
+  try {
+    const system = await servers.newSystem("accept", plan.workers);
+    const api = await system.start("api", roles.api, profiled(plan, "accept-api"));
+    const url = `${api.url}/api/v1/mail/send`;
+    const post = (seconds: number) =>
+      load({ url, seconds, body: JSON.stringify(mail), authorization: system.authorization });
+    await post(3);
+    await settled(system);
+    const contenders = [
+      {
+        name: "ours",
+        async measure(seconds: number) {
+          await system.empty();
+          const before = api.cpuSeconds();
+          const { perSecond: rate, replies, p50Ms, p99Ms } = await post(seconds);
+          const cpuUs = ((api.cpuSeconds() - before) / replies) * 1e6;
+          await verify(system, replies);
+          return { perSecond: rate, p50Ms, p99Ms, cpuUs };
+        },
+      },
+      {
+        name: "bare INSERTs",
+        async measure(seconds: number) {
+          await system.empty();
+          return insertLoop(system.databaseUrl, seconds);
+        },
+      },
+    ];
+    const series = await interleave(contenders, plan);
+    const row = {
+      measurement: "accept: POST until 200",
+      ours: perSecond(series.median("ours")),
+      peers: "",
+      ceiling: `bare INSERTs ${perSecond(series.median("bare INSERTs"))}`,
+      ratio: series.ratio("ours", "bare INSERTs").toFixed(2),
+      target: "≥ 1,500/s, ≥ 0.50",
+    };
+    return { rows: [row], samples: series.toJSON() };
+  } finally {
+    await servers.close();
+  }
+}
+
+async function insertLoop(databaseUrl: string, seconds: number): Promise<{ perSecond: number }> {
+  const env = { PATH: process.env["PATH"], DATABASE_URL: databaseUrl, SECONDS: String(seconds) };
+  const { stdout } = await run(process.execPath, [join(import.meta.dirname, "insert-loop.ts")], { cwd: root, env });
+  // The loop's own report.
+  return JSON.parse(stdout) as { perSecond: number };
+}
+
+async function rows({ db }: System): Promise<number> {
+  const { rows: found } = await db.query<{ count: number }>("SELECT count(*)::int AS count FROM mails");
+  return found[0]?.count ?? 0;
+}
+
+/** What was accepted is published after its reply: waits for that, so that it does not weigh on what is measured next. */
+async function settled(system: System): Promise<void> {
+  await until("mails are published", async () => (await rows(system)) - (await system.queued()));
+}
+
+/** Every reply stands for a row and a message. Requests that the generator broke off at its end may have left more. */
+async function verify(system: System, replies: number): Promise<void> {
+  await settled(system);
+  const accepted = await rows(system);
+  if (accepted < replies || accepted > replies + connections) {
+    throw new Error(`${replies} mails were accepted, and ${accepted} are in the database`);
+  }
+}

@@ -1,0 +1,23 @@
+/** Brings the peers onto the machine: apart from the project, whose own installation stays small. */
+import { execFile } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const here = import.meta.dirname;
+
+/** Installs what the lock file names, unless that has been done, and builds the Nitro peer for production. */
+export async function preparePeers(tell: (line: string) => void): Promise<void> {
+  // The Node that runs this, and not whatever the machine has.
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
+  const lock = join(here, "package-lock.json");
+  const installed = join(here, "node_modules/.package-lock.json");
+  if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(lock).mtimeMs) {
+    tell("npm ci --prefix ops/bench …");
+    await run("npm", ["ci", "--prefix", here, "--no-audit", "--no-fund"], { env });
+  }
+  tell("nitro build …");
+  const nitro = join(here, "node_modules/nitro/dist/cli/index.mjs");
+  await run(process.execPath, [nitro, "build"], { env, cwd: join(here, "peers/nitro") });
+}

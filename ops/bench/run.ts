@@ -1,0 +1,102 @@
+/** Measures this system beside its peers and its ceilings, in one run: `npm run bench -- --help`. */
+import { execFileSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus, totalmem } from "node:os";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { format } from "prettier";
+import { results, root } from "./app.ts";
+import { generator, installGenerator } from "./load.ts";
+import type { Plan, Report, Row, Sample } from "./measure.ts";
+import { preparePeers } from "./peers.ts";
+import { summaries } from "./profile.ts";
+import { table } from "./table.ts";
+
+const help = `npm run bench -- [options]
+
+  --only <name>   runtime, accept or sent
+  --rounds <n>    rounds, each of every contender (5)
+  --seconds <n>   of each measurement (4)
+  --workers <n>   mails delivered at once by a worker (64)
+  --json          the result as JSON on stdout
+  --save          the result into ops/bench/results
+  --profile       a CPU profile of each of our processes into ops/bench/results, and what it says in short
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string", default: "" },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "4" },
+    workers: { type: "string", default: "64" },
+    json: { type: "boolean", default: false },
+    save: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const tell = (line: string): void => console.error(line);
+
+/** Loaded when they are asked for: measuring the runtime needs none of the servers. */
+const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
+  async runtime(plan) {
+    await preparePeers(tell);
+    return (await import("./runtime.ts")).measureRuntime(plan);
+  },
+  accept: async (plan) => (await import("./accept.ts")).measureAccept(plan),
+  sent: async (plan) => (await import("./sent.ts")).measureSent(plan),
+};
+
+if (options.help) console.log(help);
+else process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const chosen = Object.entries(measurements).filter(([name]) => options.only === "" || name === options.only);
+  const plan: Plan = {
+    rounds: Number(options.rounds),
+    seconds: Number(options.seconds),
+    workers: Number(options.workers),
+    profile: options.profile,
+    tell,
+  };
+  const isWhole = [plan.rounds, plan.seconds, plan.workers].every((value) => Number.isInteger(value) && value > 0);
+  if (chosen.length === 0 || !isWhole) {
+    tell(help);
+    return 64;
+  }
+  await installGenerator(tell);
+  const rows: Row[] = [];
+  const samples: Record<string, Report["samples"]> = {};
+  for (const [name, measure] of chosen) {
+    tell(`${name}: ${plan.rounds} rounds of ${plan.seconds} s each`);
+    const report = await measure(plan);
+    rows.push(...report.rows);
+    samples[name] = report.samples;
+  }
+  const result = { at: new Date().toISOString(), ...plan, tell: undefined, machine: machine(), rows, samples };
+  if (plan.profile) tell(`\n${await summaries()}\n`);
+  console.log(
+    options.json ? JSON.stringify(result) : `\n${table(rows)}\n\n${Object.values(result.machine).join(" · ")}`,
+  );
+  if (options.save) await save(result);
+  return 0;
+}
+
+function machine(): Record<string, string> {
+  const [first] = cpus();
+  return {
+    cpu: `${cpus().length} × ${first?.model ?? "unknown"}`,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GB`,
+    node: `Node ${process.versions.node}`,
+    generator: generator(),
+    commit: execFileSync("git", ["describe", "--always", "--dirty"], { cwd: root, encoding: "utf8" }).trim(),
+  };
+}
+
+async function save(result: { at: string; samples: Record<string, Record<string, readonly Sample[]>> }): Promise<void> {
+  const file = join(results, `${result.at.slice(0, 16).replace(":", "")}.json`);
+  await mkdir(results, { recursive: true });
+  await writeFile(file, await format(JSON.stringify(result), { parser: "json", printWidth: 120 }));
+  tell(`Saved as ${relative(root, file)}.`);
+}
