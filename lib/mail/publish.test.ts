@@ -1,9 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { aCaller, aMail, openContext, type TestContext } from "../../ops/harness/context.ts";
-import { startRabbit } from "../../ops/harness/services.ts";
 import { eventually, freshVhost } from "../../ops/harness/test.ts";
 import type { Delivery } from "../../runtime/broker.ts";
+import { openLink } from "../resources/broker/conformance.fixture.ts";
 import { acceptMail } from "./accept.ts";
 import { publishSoon, publishStranded } from "./publish.ts";
 
@@ -120,22 +120,21 @@ test("with the broker away the sweep takes nothing", async () => {
 });
 
 test("a broker that goes away under the mail loses none of it", async ({ got }) => {
-  const server = await startRabbit();
-  const mails = await openContext({ env: { RABBITMQ_URL: server.url } });
+  const link = await openLink(new URL(await freshVhost()));
+  const mails = await openContext({ env: { RABBITMQ_URL: link.url } });
   const { broker, config } = mails.ctx;
   await broker.consume(config.queues.mail, { concurrency: 100 }, async (delivery) => {
     got.push(delivery);
     return { kind: "done" };
   });
   const accepted = await Promise.all(Array.from({ length: 50 }, () => acceptMail(mails.ctx, aCaller(), aMail())));
-  const stopped = server.stop();
+  link.cut();
   while (mails.ctx.broker.isConnected()) accepted.push(await acceptMail(mails.ctx, aCaller(), aMail()));
   accepted.push(await acceptMail(mails.ctx, aCaller(), aMail()));
-  await stopped;
   await mails.settled();
-  await server.start();
+  await link.restore();
   await eventually(() => mails.ctx.broker.isConnected(), { what: "the broker is back", within: 10_000 });
-  // What reached the broker's disk it delivers; the rest is marked, for the sweep.
+  // What reached the broker it delivers; the rest is marked, for the sweep.
   await eventually(
     async () => {
       await publishStranded(mails.ctx);
@@ -145,7 +144,7 @@ test("a broker that goes away under the mail loses none of it", async ({ got }) 
     { what: "every mail", within: 10_000 },
   );
   await mails.close();
-  await server.close();
+  link.cut();
 });
 
 test.run();

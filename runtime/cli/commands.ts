@@ -7,7 +7,7 @@ import { listFunctions } from "../runtime.ts";
 import { invoke } from "./invoke.ts";
 import { createFunction, kinds } from "./new.ts";
 import { serve } from "./serve.ts";
-import { createLog, houseTools, type Session } from "./session.ts";
+import { houseLog, houseTools, type Session } from "./session.ts";
 import { table } from "./table.ts";
 
 const json = { type: "boolean", description: "Print JSON for scripts" } as const;
@@ -62,7 +62,7 @@ export function commands(session: Session): CommandDef {
         args: { json },
         async run({ args }) {
           const config = house.readConfig(process.env);
-          const log = createLog(house, config, "tool");
+          const log = houseLog(house, config, "tool");
           const owned: { close(): Promise<void> }[] = [];
           const opening: Opening = {
             log,

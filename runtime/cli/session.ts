@@ -2,13 +2,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { pino } from "pino";
 import type { Context, Logger, Resources } from "../context.ts";
 import { callContexts, callSource, systemClock } from "../host/call.ts";
 import { Metrics } from "../host/metrics.ts";
 import { nearestRoot } from "../host/load.ts";
 import { OperatorError, type House, type HouseTools, type Opening } from "../house.ts";
-import { prettyStream } from "./pretty.ts";
+import { createLog } from "./log.ts";
 
 /** The house as the commands see it: they hand its own values back to it, and look at none of them. */
 export type AnyHouse = House<unknown, Resources>;
@@ -44,7 +43,7 @@ export interface Opened {
 /** Reads the configuration and opens the resources. What was opened is closed again when a later part fails. */
 export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): Promise<Opened> {
   const config = house.readConfig(process.env);
-  const log = createLog(house, config, purpose);
+  const log = houseLog(house, config, purpose);
   const metrics = new Metrics();
   const owned: { close(): Promise<void> }[] = [];
   const close = async () => {
@@ -83,18 +82,9 @@ export function houseTools(house: AnyHouse): HouseTools {
   return { withContext: (run) => withHouse(house, ({ ctx }) => run(ctx)) };
 }
 
-/** JSON lines on stdout with `time`, `level` and `msg`; a tool's go to stderr and only when something is wrong. */
-export function createLog(house: AnyHouse, config: unknown, purpose: Opening["purpose"]): Logger {
+/** On stdout; a tool's goes to stderr, and only when something is wrong. */
+export function houseLog(house: AnyHouse, config: unknown, purpose: Opening["purpose"]): Logger {
   const { level, pretty } = house.logging(config);
   const tool = purpose === "tool";
-  const destination = pretty ? prettyStream(tool ? process.stderr : process.stdout) : pino.destination(tool ? 2 : 1);
-  return pino(
-    {
-      level: tool ? "warn" : level,
-      base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    destination,
-  );
+  return createLog({ level: tool ? "warn" : level, pretty, to: tool ? "stderr" : "stdout" });
 }

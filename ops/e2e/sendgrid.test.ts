@@ -1,0 +1,224 @@
+/** Mail that leaves by SendGrid, and what becomes of it for each of SendGrid's answers. */
+import { connect } from "amqplib";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { eventually, freshDatabase, freshVhost } from "../harness/test.ts";
+import { startSendGrid, type Entry, type SendGridStandIn } from "./stand-ins/sendgrid.ts";
+import { startSystem, stopAll, type MailState, type System } from "./system.ts";
+
+const story = suite("SendGrid");
+let sendgrid: SendGridStandIn;
+let system: System;
+let holding: System;
+let rabbit = "";
+
+story.before(async () => {
+  sendgrid = await startSendGrid();
+  rabbit = await freshVhost();
+  const env = { SENDGRID_API_KEY: sendgrid.key, SENDGRID_BASE_URL: sendgrid.url, MAX_RETRY_COUNT: "2" };
+  [system, holding] = await Promise.all([
+    startSystem({ env: { ...env, DATABASE_URL: await freshDatabase(), RABBITMQ_URL: rabbit } }),
+    startSystem({ env: { ...env, DATABASE_URL: await freshDatabase(), UNKNOWN_OUTCOME: "hold" } }),
+  ]);
+});
+story.before.each(() => sendgrid.reset());
+story.after(async () => {
+  await stopAll();
+  await sendgrid.close();
+});
+
+const types = (state: MailState) => state.events.map(({ type }) => type);
+const statuses = (entries: readonly Entry[]) => entries.map(({ status }) => status);
+
+story("a mail with everything in it arrives as it was sent", async () => {
+  const file = Buffer.from("發票\n");
+  const id = await system.accept({
+    from: "王小明 <shop@example.com>",
+    to: ["Zoë Müller <zoe@example.org>", "plain@example.org"],
+    cc: ["copy@example.org"],
+    bcc: ["blind@example.org", "COPY@example.org"],
+    subject: "您的訂單 ✓",
+    body: "Text — 文字",
+    html: "<p>HTML — 文字</p>",
+    attachments: [{ filename: "發票.txt", content: file.toString("base64"), content_type: "text/plain" }],
+  });
+  const state = await system.settled(id);
+  assert.is(state.status, "sent", JSON.stringify(state));
+  assert.equal(types(state), ["sent"]);
+  assert.is(state.events[0]?.provider, "sendgrid");
+  assert.is(state.events[0]?.code, "http_202");
+
+  assert.is(sendgrid.copies(id), 1);
+  const body = sendgrid.ledger[0]?.body ?? {};
+  assert.equal(body["from"], { email: "shop@example.com", name: "王小明" });
+  assert.equal(body["personalizations"], [
+    {
+      to: [{ email: "zoe@example.org", name: "Zoë Müller" }, { email: "plain@example.org" }],
+      cc: [{ email: "copy@example.org" }],
+      bcc: [{ email: "blind@example.org" }],
+    },
+  ]);
+  assert.is(body["subject"], "您的訂單 ✓");
+  assert.equal(body["content"], [
+    { type: "text/plain", value: "Text — 文字" },
+    { type: "text/html", value: "<p>HTML — 文字</p>" },
+  ]);
+  const [attached] = body["attachments"] as { filename: string; content: string; type: string }[];
+  assert.is(attached?.filename, "發票.txt");
+  assert.is(attached?.type, "text/plain");
+  assert.ok(Buffer.from(attached?.content ?? "", "base64").equals(file));
+});
+
+story("a type with a parameter is none that SendGrid takes, so it goes without", async () => {
+  const content_type = "text/csv; charset=utf-8";
+  const state = await system.settled(
+    await system.accept({ attachments: [{ filename: "list.csv", content: "YQ==", content_type }] }),
+  );
+  assert.is(state.status, "sent", state.error_message);
+});
+
+story("an empty file, which SendGrid does not take, is refused at the request and not hours later", async () => {
+  const answer = await system.send({ attachments: [{ filename: "empty.txt", content: "" }] });
+  if (answer.status === 200) await system.settled(String(answer.body["mail_id"]));
+  assert.is(answer.status, 400, answer.text);
+});
+
+story("a fault of SendGrid's own is tried again a second later", async () => {
+  sendgrid.next({ kind: "status", status: 503 });
+  const id = await system.accept();
+  const state = await system.settled(id);
+  assert.is(state.status, "sent");
+  assert.is(state.retry_count, 1);
+  assert.equal(types(state), ["retry", "sent"]);
+  assert.is(state.events[0]?.code, "http_503");
+  assert.is(state.error_message, "");
+  const [one, two] = sendgrid.ledger;
+  const gap = (two?.at ?? 0) - (one?.at ?? 0);
+  assert.ok(gap >= 950 && gap < 3000, `${gap} ms`);
+  assert.is(sendgrid.copies(id), 1);
+});
+
+story("a fault that stays fails the mail after the ladder, and its message lies in failed-mails", async () => {
+  sendgrid.always({ kind: "status", status: 500 });
+  const id = await system.accept();
+  const state = await system.settled(id);
+  assert.is(state.status, "failed");
+  assert.is(state.retry_count, 2);
+  assert.equal(types(state), ["retry", "retry", "failed"]);
+  assert.match(state.error_message, "http_500");
+  assert.equal(statuses(sendgrid.ledger), [500, 500, 500]);
+  const dead = await deadLetter(id);
+  assert.is(dead.reason, "http_500");
+  assert.is(dead.attempt, 3);
+});
+
+story("a mail that SendGrid refuses fails at once, with SendGrid's words", async () => {
+  sendgrid.next({
+    kind: "status",
+    status: 400,
+    message: "The from address does not match a verified Sender Identity.",
+  });
+  const id = await system.accept();
+  const state = await system.settled(id);
+  assert.is(state.status, "failed");
+  assert.is(state.retry_count, 0);
+  assert.equal(types(state), ["failed"]);
+  assert.match(state.error_message, "The from address does not match a verified Sender Identity.");
+  assert.is((await deadLetter(id)).reason, "http_400");
+  assert.is(sendgrid.ledger.length, 1);
+});
+
+for (const status of [401, 403, 413]) {
+  story(`an answer ${status} is final, too`, async () => {
+    sendgrid.next({ kind: "status", status });
+    const state = await system.settled(await system.accept());
+    assert.is(state.status, "failed");
+    assert.is(state.events[0]?.code, `http_${status}`);
+    assert.is(sendgrid.ledger.length, 1);
+  });
+}
+
+story("asked to slow down, it waits as long as it was told and uses up no retry", async () => {
+  const slow = { kind: "status", status: 429, headers: { "retry-after": "2" } } as const;
+  // More often than there are retries.
+  sendgrid.next(slow, slow, slow);
+  const id = await system.accept();
+  const state = await system.settled(id, 20_000);
+  assert.is(state.status, "sent", state.error_message);
+  assert.is(state.retry_count, 0);
+  assert.equal(types(state), ["throttled", "throttled", "throttled", "sent"]);
+  const gaps = sendgrid.ledger.slice(1).map(({ at }, index) => at - (sendgrid.ledger[index]?.at ?? 0));
+  assert.ok(
+    gaps.every((gap) => gap >= 1950 && gap < 6000),
+    `${gaps.join(", ")} ms`,
+  );
+});
+
+for (const when of ["read", "accepted"] as const) {
+  story(`a connection cut after SendGrid has ${when} it: unknown, and by the policy tried again`, async () => {
+    sendgrid.next({ kind: "reset", when });
+    const id = await system.accept();
+    const state = await system.settled(id);
+    assert.is(state.status, "sent");
+    assert.equal(types(state), ["outcome_unknown", "sent"]);
+    assert.is(sendgrid.copies(id), when === "accepted" ? 2 : 1, "a copy more only where it cannot be known");
+  });
+
+  story(`a connection cut after SendGrid has ${when} it: unknown, and held where that is the policy`, async () => {
+    sendgrid.next({ kind: "reset", when });
+    const id = await holding.accept();
+    const state = await holding.settled(id);
+    assert.is(state.status, "failed");
+    assert.equal(types(state), ["outcome_unknown"]);
+    assert.is(sendgrid.ledger.length, 1, "it is not sent a second time");
+  });
+}
+
+story("a refused connection is known to have sent nothing: it is tried again, also under hold", async () => {
+  const port = Number(new URL(sendgrid.url).port);
+  await sendgrid.close();
+  const id = await holding.accept();
+  await eventually(async () => types(await holding.status(id)).includes("retry"), { what: "a first attempt" });
+  const before = await holding.status(id);
+  assert.is(before.events[0]?.code, "ECONNREFUSED");
+  const back = createServer((request, response) => {
+    request.resume().once("end", () => response.writeHead(202).end());
+  }).listen(port, "127.0.0.1");
+  await once(back, "listening");
+  try {
+    const state = await holding.settled(id);
+    assert.is(state.status, "sent");
+    assert.ok(
+      types(state)
+        .slice(0, -1)
+        .every((type) => type === "retry"),
+    );
+  } finally {
+    back.closeAllConnections();
+    back.close();
+  }
+});
+
+/** Takes messages out of failed-mails until that of the mail comes. */
+async function deadLetter(mailId: string): Promise<{ reason: unknown; attempt: unknown }> {
+  const connection = await connect(rabbit);
+  try {
+    const channel = await connection.createChannel();
+    return await eventually(
+      async () => {
+        const message = await channel.get("failed-mails", { noAck: true });
+        if (message === false) return undefined;
+        const content: { mail_id?: string } = JSON.parse(message.content.toString());
+        const headers = message.properties.headers ?? {};
+        return content.mail_id === mailId && { reason: headers["x-reason"], attempt: headers["x-attempt"] };
+      },
+      { what: `the message of ${mailId} in failed-mails` },
+    ).then((found) => found || { reason: undefined, attempt: undefined });
+  } finally {
+    await connection.close();
+  }
+}
+
+story.run();

@@ -1,0 +1,327 @@
+/** The real system as a child process, and what a client and an operator do with it. It ends with the test. */
+import { cp, mkdir, readdir, readFile, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Type, type Static } from "typebox";
+import { Value } from "typebox/value";
+import { eventually } from "../harness/eventually.ts";
+import { lastLines, launch, ownFolder, type Exit, type Running } from "../harness/process.ts";
+import { freePort } from "../harness/server.ts";
+
+export const project = join(import.meta.dirname, "../..");
+
+export type Variables = Readonly<Record<string, string>>;
+
+export interface SystemOptions {
+  /** Added to an environment that has nothing else of the project's. */
+  env?: Variables;
+  command?: "start" | "dev";
+  /** The project's folder, when not this one: see `copyProject`. */
+  root?: string;
+  /** An admin's token. Default: the one of the embedded system, or a new one by `fn token create`. */
+  token?: string;
+  /** Milliseconds until it must be ready. */
+  within?: number;
+}
+
+export interface Call {
+  method?: string;
+  headers?: Record<string, string>;
+  /** Sent as JSON, unless it is a text already. */
+  body?: unknown;
+  /** Another bearer token, or `null` for none. */
+  token?: string | null;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body, when it is a JSON object; else an empty one. */
+  body: Record<string, unknown>;
+  ms: number;
+}
+
+export interface Mail {
+  from?: unknown;
+  to?: unknown;
+  [field: string]: unknown;
+}
+
+const Event = Type.Object({
+  type: Type.String(),
+  provider: Type.Union([Type.String(), Type.Null()]),
+  code: Type.Union([Type.String(), Type.Null()]),
+  message: Type.Union([Type.String(), Type.Null()]),
+});
+
+const MailState = Type.Object({
+  mail_id: Type.String(),
+  status: Type.String(),
+  retry_count: Type.Integer(),
+  error_message: Type.String(),
+  sent_at: Type.Union([Type.String(), Type.Null()]),
+  events: Type.Array(Event),
+});
+export type MailState = Static<typeof MailState>;
+
+export interface System {
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly token: string;
+  readonly pid: number;
+  call(path: string, call?: Call): Promise<Answer>;
+  /** Sends a mail with whatever the test says of it, and returns the answer. */
+  send(mail?: Mail, call?: Call): Promise<Answer>;
+  /** Sends a mail and returns its id. Throws unless it was accepted. */
+  accept(mail?: Mail): Promise<string>;
+  /** A mail with its timeline. */
+  status(id: string): Promise<MailState>;
+  /** Waits until a mail is sent or failed. */
+  settled(id: string, within?: number): Promise<MailState>;
+  /** Names of the files in the sandbox inbox: `<mail id>.<attempt>.eml`. */
+  inbox(): Promise<string[]>;
+  /** A number of `/metrics`, the sum over all labels. */
+  metric(name: string): Promise<number>;
+  /** All that was printed so far: the log on standard output, people's text on standard error. */
+  output(): Promise<{ stdout: string; stderr: string }>;
+  /** Starts it again on the same folder and port. */
+  start(): Promise<void>;
+  /** Sends SIGTERM and returns how it ended. */
+  stop(): Promise<Exit>;
+  /** kill -9 of the process alone: what it started stays. */
+  kill(): Promise<void>;
+}
+
+const open = new Set<System>();
+
+/** Ends every system of this test file: for `after`. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...open].map((system) => system.stop()));
+}
+
+/** Starts the system and returns when it is ready. Throws with its last words when it does not come up. */
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const { root = project, command = "start", within = 30_000 } = options;
+  const folder = ownFolder("system");
+  const port = options.env?.["API_PORT"] ? Number(options.env["API_PORT"]) : await freePort();
+  const dataDir = options.env?.["DATA_DIR"] ?? join(folder, "data");
+  const url = `http://127.0.0.1:${port}`;
+  const env = { DATA_DIR: dataDir, API_PORT: String(port), ...options.env };
+  let child: Child | undefined;
+  let token = options.token;
+
+  async function start(): Promise<void> {
+    const said = (await readOutput(folder)).stderr.length;
+    const current = (child = spawnFn([command], { env, root, folder }));
+    // It is ready a moment before it has said how to use it, and made the first token for that.
+    const isReady = async () =>
+      (await readOutput(folder)).stderr.includes("ready in", said) &&
+      (await fetch(`${url}/health/ready`)).status === 200;
+    await eventually(async () => current.running.exit !== undefined || (await isReady()), {
+      what: `the system on port ${port} is ready`,
+      within,
+    }).catch(async (cause: unknown) => {
+      throw new Error(`The system did not start:\n${await current.lastWords()}`, { cause });
+    });
+    if (current.running.exit) throw new Error(`The system ended instead of starting:\n${await current.lastWords()}`);
+    token ??= await adminToken(env, root);
+    open.add(system);
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<Exit> {
+    open.delete(system);
+    if (!child) return { code: 0, signal: null };
+    if (!child.running.exit) process.kill(child.running.pid, signal);
+    const late = pause(60_000, undefined, { ref: false }).then(() => Promise.reject(new Error("it does not end")));
+    return await Promise.race([child.running.ended(), late]);
+  }
+
+  const system: System = {
+    url,
+    port,
+    dataDir,
+    get token() {
+      return token ?? "";
+    },
+    get pid() {
+      return child?.running.pid ?? 0;
+    },
+    call: (path, call = {}) => callUrl(url + path, { token: token ?? null, ...call }),
+    send: (mail, call) =>
+      system.call("/api/v1/mail/send", { method: "POST", body: { ...plainMail, ...mail }, ...call }),
+    async accept(mail) {
+      const answer = await system.send(mail);
+      const { mail_id: id } = answer.body;
+      if (answer.status !== 200 || typeof id !== "string") throw new Error(`not accepted: ${answer.text}`);
+      return id;
+    },
+    async status(id) {
+      const answer = await system.call(`/api/v1/mail/status/${id}?events=true`);
+      if (answer.status !== 200) throw new Error(`no status of ${id}: ${answer.status} ${answer.text}`);
+      return Value.Parse(MailState, answer.body);
+    },
+    async settled(id, limit = 10_000) {
+      let state: MailState | undefined;
+      const what = `mail ${id} is sent or failed`;
+      const isFinal = async () => /sent|failed/.test((state = await system.status(id)).status);
+      await eventually(isFinal, { what, within: limit }).catch((cause: unknown) => {
+        throw new Error(`mail ${id} stays ${JSON.stringify(state)}`, { cause });
+      });
+      return state ?? (await system.status(id));
+    },
+    inbox: () => listInbox(dataDir),
+    async metric(name) {
+      const { text } = await system.call("/metrics");
+      const lines = text.split("\n").filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+      return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+    },
+    output: () => readOutput(folder),
+    start,
+    stop: () => end("SIGTERM"),
+    kill: async () => void (await end("SIGKILL")),
+  };
+  await start();
+  return system;
+}
+
+export const plainMail = {
+  from: "shop@example.com",
+  to: ["guest@example.org"],
+  subject: "Your order",
+  body: "It is on its way.",
+};
+
+/** The mails that a sandbox inbox holds. A mail that was sent twice is there twice. */
+export async function listInbox(dataDir: string): Promise<string[]> {
+  const names = await readdir(join(dataDir, "inbox"));
+  return names.filter((name) => name.endsWith(".eml"));
+}
+
+export interface Finished extends Exit {
+  stdout: string;
+  stderr: string;
+  ms: number;
+}
+
+/** Runs `fn` with these arguments to its end. Throws when that takes longer than `within` milliseconds. */
+export async function runFn(
+  args: readonly string[],
+  { env = {}, root = project, within = 20_000 }: { env?: Variables; root?: string; within?: number } = {},
+): Promise<Finished> {
+  const folder = ownFolder("fn");
+  const started = performance.now();
+  const { running } = spawnFn(args, { env: { DATA_DIR: join(folder, "data"), ...env }, root, folder });
+  const late = pause(within, undefined, { ref: false });
+  const exit = await Promise.race([running.ended(), late]);
+  if (!exit) {
+    await running.end("SIGKILL", 5000);
+    throw new Error(`fn ${args.join(" ")} did not end within ${within} ms:\n${(await readOutput(folder)).stderr}`);
+  }
+  return { ...exit, ...(await readOutput(folder)), ms: performance.now() - started };
+}
+
+interface Child {
+  running: Running;
+  lastWords(): Promise<string>;
+}
+
+/** Nothing of the machine's own environment or the project's `.env` reaches it. */
+const bare: Variables = Object.fromEntries(
+  ["DATABASE_URL", "RABBITMQ_URL", "KEYDB_URL", "SENDGRID_API_KEY", "ORG_EMAIL_DOMAIN", "JWT_SECRET"].map((name) => [
+    name,
+    "",
+  ]),
+);
+
+function spawnFn(
+  args: readonly string[],
+  { env, root, folder }: { env: Variables; root: string; folder: string },
+): Child {
+  const { PATH = "", HOME = "" } = process.env;
+  const running = launch({
+    command: "/bin/sh",
+    args: [
+      "-c",
+      'exec "$@" 2>>"$0"',
+      join(folder, "stderr"),
+      process.execPath,
+      join(root, "runtime/cli/main.ts"),
+      ...args,
+    ],
+    cwd: root,
+    env: { PATH, HOME, NO_COLOR: "1", ...bare, ...env },
+    log: join(folder, "stdout"),
+  });
+  const lastWords = async () =>
+    `${await lastLines(join(folder, "stdout"))}\n${await lastLines(join(folder, "stderr"))}`;
+  return { running, lastWords };
+}
+
+async function readOutput(folder: string): Promise<{ stdout: string; stderr: string }> {
+  const [stdout, stderr] = await Promise.all(
+    ["stdout", "stderr"].map((name) => readFile(join(folder, name), "utf8").catch(() => "")),
+  );
+  return { stdout: stdout ?? "", stderr: stderr ?? "" };
+}
+
+async function adminToken(env: Variables & { DATA_DIR: string }, root: string): Promise<string> {
+  if (!env["DATABASE_URL"]) return (await readFile(join(env.DATA_DIR, "admin-token"), "utf8")).trim();
+  return await createToken({ env, root });
+}
+
+/** Issues a token by the command line, as an operator does. */
+export async function createToken({
+  env,
+  root = project,
+  permissions = "admin",
+}: {
+  env: Variables;
+  root?: string;
+  permissions?: string;
+}): Promise<string> {
+  const made = await runFn(["token", "create", "--name", "Test", "--permissions", permissions], { env, root });
+  if (made.code !== 0) throw new Error(`fn token create: ${made.stderr}`);
+  return made.stdout.trim();
+}
+
+async function callUrl(url: string, { method = "GET", headers, body, token }: Call): Promise<Answer> {
+  const started = performance.now();
+  const response = await fetch(url, {
+    method,
+    headers: {
+      ...(token != null && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: parsed(text),
+    ms: performance.now() - started,
+  };
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : {};
+  } catch {
+    return {}; // a page, or metrics
+  }
+}
+
+/** A copy of the project's own files, whose functions a test may change. Packages are shared. */
+export async function copyProject(): Promise<string> {
+  const root = join(ownFolder("project"), "copy");
+  await mkdir(root);
+  const parts = ["functions", "lib", "runtime", "sql", "runtime.config.ts", "package.json", "tsconfig.json"];
+  await Promise.all(parts.map((part) => cp(join(project, part), join(root, part), { recursive: true })));
+  await symlink(join(project, "node_modules"), join(root, "node_modules"));
+  return root;
+}
