@@ -108,8 +108,8 @@ export async function createRuntime(options: RuntimeOptions) {
 
   return {
     host,
-    /** The web application, for a server to serve. */
-    app: http.app,
+    /** For a server: answers one event of h3. */
+    dispatch: http.dispatch,
 
     /** Runs an HTTP function without a port. */
     async fetch(request: Request): Promise<Response> {

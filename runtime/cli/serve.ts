@@ -23,7 +23,7 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
     const { title, version, description } = house;
     const about = { title, version, ...(description !== undefined && { description }) };
     runtime = await createRuntime({ root, ...about, settings, resources, log, metrics });
-    server = await (dev ? serveDevelopment : serveProduction)(runtime.app, settings.http);
+    server = await (dev ? serveDevelopment : serveProduction)(runtime.dispatch, settings.http);
     await runtime.start();
   } catch (error) {
     await runtime?.stop();

@@ -15,9 +15,13 @@ import type { Trigger } from "./trigger.ts";
 
 const methods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
+export type Dispatch = (event: H3Event) => Response | Promise<Response>;
+
 export interface HttpTrigger extends Trigger {
+  /** Answers a request by h3's application. */
   fetch(request: Request): Response | Promise<Response>;
-  readonly app: H3;
+  /** What that application does with an event: for a server that makes its own. */
+  readonly dispatch: Dispatch;
   /** Adds a page of the runtime itself, such as `/metrics`. Not a function: it has no limits and no versions. */
   page(path: string, answer: (event: H3Event) => Response | Promise<Response>): void;
 }
@@ -65,7 +69,7 @@ export function httpTrigger(host: Host): HttpTrigger {
 
   return {
     kind: "http",
-    app,
+    dispatch,
     fetch: (request) => app.fetch(request),
     page: (path, answer) => void pages.set(path, answer),
     check: (functions) => checkRoutes(functions.filter(isHttp)),
