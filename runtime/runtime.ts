@@ -108,7 +108,7 @@ export async function createRuntime(options: RuntimeOptions) {
 
   return {
     host,
-    /** For a server: answers one event of h3. */
+    /** For a server: answers one request. */
     dispatch: http.dispatch,
 
     /** Runs an HTTP function without a port. */

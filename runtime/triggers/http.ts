@@ -1,5 +1,5 @@
 /** The HTTP trigger: routes, limits and replies on h3. */
-import { H3, type H3Event } from "h3";
+import { H3 } from "h3";
 import { addRoute, createRouter, findRoute, removeRoute } from "rou3";
 import { settle } from "../context.ts";
 import type { Host } from "../host/host.ts";
@@ -8,51 +8,52 @@ import { Slot, Version, type Loaded } from "../host/slot.ts";
 import type { HttpFunction, Method } from "../http.ts";
 import { problems } from "../problem.ts";
 import { problemDetails, type Style } from "../style.ts";
-import { Answer, problemAnswer } from "../web/answer.ts";
+import { Answer, problemAnswer, toResponse } from "../web/answer.ts";
+import { fromEvent, type Incoming } from "../web/incoming.ts";
 import { compileContract, HttpCall, requestId, type HttpSlot, type HttpVersion } from "../web/http-call.ts";
 import { compile } from "../web/validate.ts";
 import type { Trigger } from "./trigger.ts";
 
 const methods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-export type Dispatch = (event: H3Event) => Response | Promise<Response>;
+export type Dispatch = (incoming: Incoming) => Answer | Promise<Answer>;
 
 export interface HttpTrigger extends Trigger {
   /** Answers a request by h3's application. */
   fetch(request: Request): Response | Promise<Response>;
-  /** What that application does with an event: for a server that makes its own. */
+  /** What that application does with a request: for a server that has its own. */
   readonly dispatch: Dispatch;
   /** Adds a page of the runtime itself, such as `/metrics`. Not a function: it has no limits and no versions. */
-  page(path: string, answer: (event: H3Event) => Response | Promise<Response>): void;
+  page(path: string, answer: (incoming: Incoming) => Answer | Promise<Answer>): void;
 }
 
 export function httpTrigger(host: Host): HttpTrigger {
   const router = createRouter<HttpSlot>();
   const slots = new Map<string, HttpSlot>();
-  const pages = new Map<string, (event: H3Event) => Response | Promise<Response>>();
+  const pages = new Map<string, (incoming: Incoming) => Answer | Promise<Answer>>();
   const app = new H3({ allowMalformedURL: true, silent: true });
   // In place of h3's own router: routes come and go here, and one look-up is enough.
-  app.handler = dispatch;
+  app.handler = async (event) => toResponse(await dispatch(fromEvent(event)));
 
-  function dispatch(event: H3Event): Response | Promise<Response> {
-    const { method } = event.req;
-    const found = findRoute(router, method === "HEAD" ? "GET" : method, event.url.pathname);
-    if (found) return call(host, found.data, event, found.params);
-    const page = pages.get(event.url.pathname);
-    if (page && (method === "GET" || method === "HEAD")) return page(event);
-    return missing(event);
+  function dispatch(incoming: Incoming): Answer | Promise<Answer> {
+    const { method } = incoming;
+    const found = findRoute(router, method === "HEAD" ? "GET" : method, incoming.path);
+    if (found) return call(host, found.data, incoming, found.params);
+    const page = pages.get(incoming.path);
+    if (page && (method === "GET" || method === "HEAD")) return page(incoming);
+    return missing(incoming);
   }
 
   /** 404, or 405 with the methods that would do, in the style of the API whose addresses come nearest. */
-  function missing(event: H3Event): Response {
-    const path = event.url.pathname;
+  function missing(incoming: Incoming): Answer {
+    const path = incoming.path;
     const allowed = methods.filter((method) => findRoute(router, method, path));
     const style = nearestStyle(path);
-    if (allowed.length === 0) return problemAnswer(style, problems.notFound(), requestId(event));
+    if (allowed.length === 0) return problemAnswer(style, problems.notFound(), requestId(incoming));
     const allow = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
-    if (event.req.method === "OPTIONS") return new Answer(204, { allow: allow.join(", ") }, null);
+    if (incoming.method === "OPTIONS") return new Answer(204, { allow: allow.join(", ") }, null);
     const problem = problems.methodNotAllowed({ headers: { allow: allow.join(", ") } });
-    return problemAnswer(style, problem, requestId(event));
+    return problemAnswer(style, problem, requestId(incoming));
   }
 
   function nearestStyle(path: string): Style {
@@ -162,15 +163,15 @@ function compileFault(schema: Parameters<typeof compile>[0]): string | undefined
 function call(
   host: Host,
   slot: HttpSlot,
-  event: H3Event,
+  incoming: Incoming,
   params: Record<string, string> | undefined,
-): Promise<Response> | Response {
+): Promise<Answer> | Answer {
   const version = slot.current;
   const { compiled } = version;
   if (version.inflight >= compiled.concurrency) {
     slot.stats.shed++;
     const problem = problems.overloaded({ headers: { "retry-after": "1" } });
-    return problemAnswer(compiled.style, problem, requestId(event));
+    return problemAnswer(compiled.style, problem, requestId(incoming));
   }
-  return new HttpCall(host, slot, version, event).run(params);
+  return new HttpCall(host, slot, version, incoming).run(params);
 }

@@ -1,34 +1,30 @@
-/** Replies as the server sends them fastest: a status, headers and a text. */
-import { FastResponse } from "srvx";
+/** Replies as plain data, which a server sends as they are and `fetch` turns into a `Response`. */
 import type { Problem } from "../problem.ts";
 import type { Style } from "../style.ts";
 
-/** A web `Response` that still knows what it was made of, so that the server need not take it apart. */
-export class Answer extends FastResponse {
+export class Answer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
   /** Null: no body. */
-  readonly payload: string | null;
-  readonly code: number;
-  readonly fields: Record<string, string>;
+  readonly body: string | Uint8Array<ArrayBuffer> | null;
 
-  constructor(code: number, fields: Record<string, string>, payload: string | null) {
-    super(payload, { status: code, headers: fields });
-    this.code = code;
-    this.fields = fields;
-    this.payload = payload;
+  constructor(status: number, headers: Record<string, string>, body: string | Uint8Array<ArrayBuffer> | null) {
+    this.status = status;
+    this.headers = headers;
+    this.body = body;
   }
-}
-
-/** Whether a response is one of these. Its class cannot tell: srvx's responses pass for instances of each other. */
-export function isAnswer(response: Response): response is Answer {
-  return "payload" in response;
 }
 
 /** Tells a caller of a problem, in the style of the API that it called. */
 export function problemAnswer(style: Style, problem: Problem, id: string): Answer {
-  const fields = { "content-type": style.problemContentType, "x-request-id": id, ...problem.headers };
-  return new Answer(problem.status, fields, JSON.stringify(style.problem(problem)));
+  const headers = { "content-type": style.problemContentType, "x-request-id": id, ...problem.headers };
+  return new Answer(problem.status, headers, JSON.stringify(style.problem(problem)));
 }
 
 export function jsonAnswer(status: number, body: unknown): Answer {
   return new Answer(status, { "content-type": "application/json; charset=utf-8" }, JSON.stringify(body));
+}
+
+export function toResponse({ status, headers, body }: Answer): Response {
+  return new Response(body, { status, headers });
 }

@@ -1,8 +1,8 @@
 /** Reads a JSON body within a limit. */
 import { isUtf8 } from "node:buffer";
-import type { IncomingMessage } from "node:http";
-import type { H3Event } from "h3";
+import { IncomingMessage } from "node:http";
 import { problems } from "../problem.ts";
+import type { Incoming } from "./incoming.ts";
 
 export interface Body {
   bytes: Buffer;
@@ -18,13 +18,13 @@ export class ClientGone extends Error {}
  * Reads and parses the body of a request. Throws `unsupported_media_type`, `request_too_large` (as soon as that is
  * known: at the header, or at the byte that passes `limit`) or `invalid_json`; `ClientGone` when the client left.
  */
-export async function readJson(event: H3Event, limit: number): Promise<Body> {
-  const type = event.req.headers.get("content-type");
-  if (type !== null && !jsonType.test(type)) throw problems.unsupportedMediaType();
-  const announced = Number(event.req.headers.get("content-length") ?? 0);
+export async function readJson(incoming: Incoming, limit: number): Promise<Body> {
+  const type = incoming.header("content-type");
+  if (type !== undefined && !jsonType.test(type)) throw problems.unsupportedMediaType();
+  const announced = Number(incoming.header("content-length") ?? 0);
   if (announced > limit) throw tooLarge(limit);
-  const node = event.runtime?.node?.req;
-  const bytes = node ? await readNode(node as IncomingMessage, limit) : await readWeb(event.req, limit);
+  const { source } = incoming;
+  const bytes = source instanceof IncomingMessage ? await readNode(source, limit) : await readWeb(source, limit);
   return { bytes, value: parse(bytes) };
 }
 

@@ -1,6 +1,6 @@
 /** One call of an HTTP function, from its request to its answer. Every line here is paid for by every request. */
 import { createHash } from "node:crypto";
-import { getQuery, type H3Event } from "h3";
+import { parse as parseQuery } from "node:querystring";
 import type { Access } from "../access.ts";
 import { settle, type Context, type Logger } from "../context.ts";
 import type { CallSource, HostCall } from "../host/call.ts";
@@ -13,6 +13,7 @@ import { Problem, problems } from "../problem.ts";
 import type { Style } from "../style.ts";
 import { Answer, problemAnswer } from "./answer.ts";
 import { ClientGone, readJson, type Body } from "./body.ts";
+import type { Incoming } from "./incoming.ts";
 import { coercion, compile, type Checker, type Coerce } from "./validate.ts";
 
 /** A contract made ready for the hot path. */
@@ -61,19 +62,19 @@ export class HttpCall implements CallSource {
   readonly #host: Host;
   readonly #slot: HttpSlot;
   readonly #version: HttpVersion;
-  readonly #event: H3Event;
+  readonly #incoming: Incoming;
   readonly #id: string;
   readonly #ctx: HostCall & Context;
   readonly #started = performance.now();
   #resolve: ((answer: Answer) => void) | undefined;
 
-  constructor(host: Host, slot: HttpSlot, version: HttpVersion, event: H3Event) {
+  constructor(host: Host, slot: HttpSlot, version: HttpVersion, incoming: Incoming) {
     this.log = slot.log;
     this.#host = host;
     this.#slot = slot;
     this.#version = version;
-    this.#event = event;
-    this.#id = requestId(event);
+    this.#incoming = incoming;
+    this.#id = requestId(incoming);
     this.#ctx = host.newContext(this);
   }
 
@@ -82,11 +83,11 @@ export class HttpCall implements CallSource {
   }
 
   traceparent(): string | undefined {
-    return this.#event.req.headers.get("traceparent") ?? undefined;
+    return this.#incoming.header("traceparent");
   }
 
   callerSignal(): AbortSignal {
-    return this.#event.req.signal;
+    return this.#incoming.signal;
   }
 
   /** Never rejects: what goes wrong is an answer too. */
@@ -115,7 +116,7 @@ export class HttpCall implements CallSource {
     const resolve = this.#resolve;
     if (!resolve) return;
     this.#resolve = undefined;
-    this.#slot.stats.observe(answer.code, performance.now() - this.#started);
+    this.#slot.stats.observe(answer.status, performance.now() - this.#started);
     resolve(answer);
   }
 
@@ -127,8 +128,8 @@ export class HttpCall implements CallSource {
 
   async #handle(rawParams: RawParams): Promise<Answer> {
     const { compiled } = this.#version;
-    const event = this.#event;
-    const request = new RequestView(event);
+    const incoming = this.#incoming;
+    const request = new RequestView(incoming);
     const admitted = compiled.access.check(request, this.#ctx);
     request.caller = admitted instanceof Promise ? await admitted : admitted;
     if (compiled.params) {
@@ -136,11 +137,11 @@ export class HttpCall implements CallSource {
       compiled.params.checker.check(request.params);
     }
     if (compiled.query) {
-      request.query = compiled.query.coerce(getQuery(event));
+      request.query = compiled.query.coerce(parseQuery(incoming.search));
       compiled.query.checker.check(request.query);
     }
     if (compiled.body) {
-      const read = await readJson(event, compiled.bodyLimit);
+      const read = await readJson(incoming, compiled.bodyLimit);
       compiled.body.check(read.value);
       request.read = read;
     }
@@ -151,19 +152,19 @@ export class HttpCall implements CallSource {
     const { compiled } = this.#version;
     let body = result;
     let { status } = compiled;
-    const fields: Record<string, string> = {
+    const headers: Record<string, string> = {
       "content-type": "application/json; charset=utf-8",
       "x-request-id": this.#id,
     };
     if (result instanceof Reply) {
       body = result.body;
       status = result.status;
-      Object.assign(fields, result.headers);
+      Object.assign(headers, result.headers);
     }
     if (compiled.returns) checkReply(compiled.returns, body);
     const data = compiled.style.envelope ? compiled.style.envelope(body, status) : body;
-    const empty = status === 204 || this.#event.req.method === "HEAD";
-    return new Answer(status, fields, empty ? null : JSON.stringify(data));
+    const empty = status === 204 || this.#incoming.method === "HEAD";
+    return new Answer(status, headers, empty ? null : JSON.stringify(data));
   }
 
   #failure(error: unknown): Answer {
@@ -184,14 +185,14 @@ function checkReply(returns: Checker, body: unknown): void {
 
 /** What a handler sees of a request; parts are filled in as they pass their checks. */
 class RequestView implements HttpRequest {
-  readonly #event: H3Event;
+  readonly #incoming: Incoming;
   params: Record<string, unknown> | undefined;
   query: Record<string, unknown> | undefined;
   caller: unknown;
   read: Body | undefined;
 
-  constructor(event: H3Event) {
-    this.#event = event;
+  constructor(incoming: Incoming) {
+    this.#incoming = incoming;
   }
 
   get body(): unknown {
@@ -199,11 +200,11 @@ class RequestView implements HttpRequest {
   }
 
   header(name: string): string | undefined {
-    return this.#event.req.headers.get(name) ?? undefined;
+    return this.#incoming.header(name);
   }
 
   get ip(): string | undefined {
-    return this.#event.req.ip;
+    return this.#incoming.ip;
   }
 
   bodyHash(): string {
@@ -230,8 +231,8 @@ let requests = 0;
 const requestIdPattern = /^[\w.:-]{1,64}$/;
 
 /** The caller's `X-Request-Id` where it is a plain one, else a new id. */
-export function requestId(event: H3Event): string {
-  const given = event.req.headers.get("x-request-id");
-  if (given !== null && requestIdPattern.test(given)) return given;
+export function requestId(incoming: Incoming): string {
+  const given = incoming.header("x-request-id");
+  if (given !== undefined && requestIdPattern.test(given)) return given;
   return `${bootId}-${(++requests).toString(36)}`;
 }

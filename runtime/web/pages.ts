@@ -2,11 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { FastResponse } from "srvx";
 import type { Metrics } from "../host/metrics.ts";
 import type { Loaded } from "../host/slot.ts";
 import type { HttpTrigger } from "../triggers/http.ts";
-import { jsonAnswer } from "./answer.ts";
+import { Answer, jsonAnswer } from "./answer.ts";
 import { openapi, type ApiInfo } from "./openapi.ts";
 
 export interface PageOptions extends ApiInfo {
@@ -24,21 +23,18 @@ export function runtimePages(http: HttpTrigger, options: PageOptions): void {
   );
   http.page("/metrics", async () => {
     const { registry } = options.metrics;
-    return new FastResponse(await registry.metrics(), { headers: { "content-type": registry.contentType } });
+    return new Answer(200, { "content-type": registry.contentType }, await registry.metrics());
   });
   http.page("/openapi.json", () => {
     const { title, version, description } = options;
     return jsonAnswer(200, openapi({ title, version, description }, options.functions()));
   });
-  http.page(
-    "/docs",
-    () => new FastResponse(docsPage(options.title), { headers: { "content-type": "text/html; charset=utf-8" } }),
-  );
+  http.page("/docs", () => new Answer(200, { "content-type": "text/html; charset=utf-8" }, docsPage(options.title)));
   const swagger = dirname(createRequire(join(options.root, "package.json")).resolve("swagger-ui-dist/package.json"));
   for (const [file, type] of assets) {
     http.page(`/docs/${file}`, async () => {
       const headers = { "content-type": type, "cache-control": "public, max-age=86400" };
-      return new FastResponse(await readFile(join(swagger, file)), { headers });
+      return new Answer(200, headers, await readFile(join(swagger, file)));
     });
   }
 }
