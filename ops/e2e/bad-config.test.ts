@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { freePort } from "../harness/server.ts";
-import { copyProject, runFn } from "./system.ts";
+import { copyProject, runFn } from "./fn.ts";
 
 const config = suite("a wrong configuration");
 

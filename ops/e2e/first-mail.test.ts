@@ -9,7 +9,8 @@ import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { temporaryFolder } from "../harness/test.ts";
-import { runFn, startSystem, stopAll, type System } from "./system.ts";
+import { runFn } from "./fn.ts";
+import { startSystem, stopAll, type System } from "./system.ts";
 
 const run = promisify(execFile);
 const first = suite("the first mail");

@@ -7,8 +7,9 @@ import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually, freshDatabase, freshRedis, freshVhost } from "../harness/test.ts";
+import { copyProject, createToken, type Variables } from "./fn.ts";
 import { startSendGrid, type SendGridStandIn } from "./stand-ins/sendgrid.ts";
-import { copyProject, createToken, startSystem, stopAll, type System, type Variables } from "./system.ts";
+import { startSystem, stopAll, type System } from "./system.ts";
 
 const containers = suite("many containers");
 let env: Variables;

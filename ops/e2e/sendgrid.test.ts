@@ -176,6 +176,26 @@ for (const when of ["read", "accepted"] as const) {
   });
 }
 
+story("a message that comes again, meanwhile or afterwards, does nothing", async () => {
+  sendgrid.always({ kind: "delay", ms: 500 });
+  const id = await system.accept();
+  await eventually(() => sendgrid.busy === 1, { what: "it is being sent" });
+  await publish(...Array.from({ length: 5 }, () => ({ mail_id: id })));
+  assert.is((await system.settled(id)).status, "sent");
+  await publish(...Array.from({ length: 5 }, () => ({ mail_id: id })));
+  // The last to come through: all before it have been looked at.
+  const last = await system.accept();
+  assert.is((await system.settled(last)).status, "sent");
+  assert.is(sendgrid.copies(id), 1);
+  assert.equal(types(await system.status(id)), ["sent"]);
+});
+
+story("a message that is none of ours lies in failed-mails, and stops nothing", async () => {
+  await publish({ mail_id: "no id" }, { mail_id: "00000000-0000-4000-8000-000000000000" }, 7);
+  assert.match(String((await deadLetter("no id")).reason), "invalid_message");
+  assert.is((await system.settled(await system.accept())).status, "sent");
+});
+
 story("a refused connection is known to have sent nothing: it is tried again, also under hold", async () => {
   const port = Number(new URL(sendgrid.url).port);
   await sendgrid.close();
@@ -200,6 +220,18 @@ story("a refused connection is known to have sent nothing: it is tried again, al
     back.close();
   }
 });
+
+/** Puts messages into the mail queue, as anybody with access to RabbitMQ can. */
+async function publish(...messages: unknown[]): Promise<void> {
+  const connection = await connect(rabbit);
+  try {
+    const channel = await connection.createConfirmChannel();
+    for (const message of messages) channel.sendToQueue("mail-queue", Buffer.from(JSON.stringify(message)));
+    await channel.waitForConfirms();
+  } finally {
+    await connection.close();
+  }
+}
 
 /** Takes messages out of failed-mails until that of the mail comes. */
 async function deadLetter(mailId: string): Promise<{ reason: unknown; attempt: unknown }> {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually } from "../harness/test.ts";
-import { copyProject, runFn, startSystem, stopAll, type System } from "./system.ts";
+import { copyProject, runFn } from "./fn.ts";
+import { startSystem, stopAll, type System } from "./system.ts";
 
 const swaps = suite("swapping functions");
 let root = "";
@@ -88,6 +89,8 @@ swaps("two functions on one route: the second is refused by name, the first goes
   });
   assert.match((await system.output()).stderr.slice(before), /GET \/hello is taken by functions\/hello\.ts/);
   assert.is((await get("hello")).body["version"], 4);
+  const { body } = await system.call("/openapi.json", { token: null });
+  assert.match(JSON.stringify(body["paths"]), /"\/hello":\{"get":\{.*"Version 4"/);
   await rm(file("other"));
 });
 

@@ -1,16 +1,13 @@
 /** The real system as a child process, and what a client and an operator do with it. It ends with the test. */
-import { cp, mkdir, readdir, readFile, symlink } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import { eventually } from "../harness/eventually.ts";
-import { lastLines, launch, ownFolder, type Exit, type Running } from "../harness/process.ts";
+import { ownFolder, type Exit } from "../harness/process.ts";
 import { freePort } from "../harness/server.ts";
-
-export const project = join(import.meta.dirname, "../..");
-
-export type Variables = Readonly<Record<string, string>>;
+import { createToken, project, readOutput, spawnFn, type Child, type Variables } from "./fn.ts";
 
 export interface SystemOptions {
   /** Added to an environment that has nothing else of the project's. */
@@ -199,91 +196,9 @@ export async function listInbox(dataDir: string): Promise<string[]> {
   return names.filter((name) => name.endsWith(".eml"));
 }
 
-export interface Finished extends Exit {
-  stdout: string;
-  stderr: string;
-  ms: number;
-}
-
-/** Runs `fn` with these arguments to its end. Throws when that takes longer than `within` milliseconds. */
-export async function runFn(
-  args: readonly string[],
-  { env = {}, root = project, within = 20_000 }: { env?: Variables; root?: string; within?: number } = {},
-): Promise<Finished> {
-  const folder = ownFolder("fn");
-  const started = performance.now();
-  const { running } = spawnFn(args, { env: { DATA_DIR: join(folder, "data"), ...env }, root, folder });
-  const late = pause(within, undefined, { ref: false });
-  const exit = await Promise.race([running.ended(), late]);
-  if (!exit) {
-    await running.end("SIGKILL", 5000);
-    throw new Error(`fn ${args.join(" ")} did not end within ${within} ms:\n${(await readOutput(folder)).stderr}`);
-  }
-  return { ...exit, ...(await readOutput(folder)), ms: performance.now() - started };
-}
-
-interface Child {
-  running: Running;
-  lastWords(): Promise<string>;
-}
-
-/** Nothing of the machine's own environment or the project's `.env` reaches it. */
-const bare: Variables = Object.fromEntries(
-  ["DATABASE_URL", "RABBITMQ_URL", "KEYDB_URL", "SENDGRID_API_KEY", "ORG_EMAIL_DOMAIN", "JWT_SECRET"].map((name) => [
-    name,
-    "",
-  ]),
-);
-
-function spawnFn(
-  args: readonly string[],
-  { env, root, folder }: { env: Variables; root: string; folder: string },
-): Child {
-  const { PATH = "", HOME = "" } = process.env;
-  const running = launch({
-    command: "/bin/sh",
-    args: [
-      "-c",
-      'exec "$@" 2>>"$0"',
-      join(folder, "stderr"),
-      process.execPath,
-      join(root, "runtime/cli/main.ts"),
-      ...args,
-    ],
-    cwd: root,
-    env: { PATH, HOME, NO_COLOR: "1", ...bare, ...env },
-    log: join(folder, "stdout"),
-  });
-  const lastWords = async () =>
-    `${await lastLines(join(folder, "stdout"))}\n${await lastLines(join(folder, "stderr"))}`;
-  return { running, lastWords };
-}
-
-async function readOutput(folder: string): Promise<{ stdout: string; stderr: string }> {
-  const [stdout, stderr] = await Promise.all(
-    ["stdout", "stderr"].map((name) => readFile(join(folder, name), "utf8").catch(() => "")),
-  );
-  return { stdout: stdout ?? "", stderr: stderr ?? "" };
-}
-
 async function adminToken(env: Variables & { DATA_DIR: string }, root: string): Promise<string> {
   if (!env["DATABASE_URL"]) return (await readFile(join(env.DATA_DIR, "admin-token"), "utf8")).trim();
   return await createToken({ env, root });
-}
-
-/** Issues a token by the command line, as an operator does. */
-export async function createToken({
-  env,
-  root = project,
-  permissions = "admin",
-}: {
-  env: Variables;
-  root?: string;
-  permissions?: string;
-}): Promise<string> {
-  const made = await runFn(["token", "create", "--name", "Test", "--permissions", permissions], { env, root });
-  if (made.code !== 0) throw new Error(`fn token create: ${made.stderr}`);
-  return made.stdout.trim();
 }
 
 async function callUrl(url: string, { method = "GET", headers, body, token }: Call): Promise<Answer> {
@@ -314,14 +229,4 @@ function parsed(text: string): Record<string, unknown> {
   } catch {
     return {}; // a page, or metrics
   }
-}
-
-/** A copy of the project's own files, whose functions a test may change. Packages are shared. */
-export async function copyProject(): Promise<string> {
-  const root = join(ownFolder("project"), "copy");
-  await mkdir(root);
-  const parts = ["functions", "lib", "runtime", "sql", "runtime.config.ts", "package.json", "tsconfig.json"];
-  await Promise.all(parts.map((part) => cp(join(project, part), join(root, part), { recursive: true })));
-  await symlink(join(project, "node_modules"), join(root, "node_modules"));
-  return root;
 }

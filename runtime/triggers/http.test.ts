@@ -48,6 +48,8 @@ test("what does not fit is refused with its field", async () => {
   }
   const badQuery = await tryFunction(echo).fetch("/echo/x?loud=maybe", { body: { text: "a", times: 1 } });
   assert.equal((await json(badQuery))["errors"], [{ field: "loud", message: "must be boolean" }]);
+  const twice = await tryFunction(echo).fetch("/echo/x?loud=true&loud=false", { body: { text: "a", times: 1 } });
+  assert.is(twice.status, 400);
   const badPath = await tryFunction(echo).fetch("/echo/%E0%A4%A", { body: { text: "a", times: 1 } });
   assert.is(badPath.status, 400);
 });

@@ -1,6 +1,5 @@
 /** One call of an HTTP function, from its request to its answer. Every line here is paid for by every request. */
 import { createHash } from "node:crypto";
-import { parse as parseQuery } from "node:querystring";
 import type { Access } from "../access.ts";
 import { settle, type Context, type Logger } from "../context.ts";
 import type { CallSource, HostCall } from "../host/call.ts";
@@ -133,11 +132,11 @@ export class HttpCall implements CallSource {
     const admitted = compiled.access.check(request, this.#ctx);
     request.caller = admitted instanceof Promise ? await admitted : admitted;
     if (compiled.params) {
-      request.params = compiled.params.coerce(decode(rawParams ?? {}));
+      request.params = compiled.params.coerce(paramReader(rawParams ?? {}));
       compiled.params.checker.check(request.params);
     }
     if (compiled.query) {
-      request.query = compiled.query.coerce(parseQuery(incoming.search));
+      request.query = compiled.query.coerce(queryReader(incoming.search));
       compiled.query.checker.check(request.query);
     }
     if (compiled.body) {
@@ -212,16 +211,24 @@ class RequestView implements HttpRequest {
   }
 }
 
-function decode(params: Record<string, string>): Record<string, string> {
-  const decoded: Record<string, string> = {};
-  for (const [name, value] of Object.entries(params)) {
+/** Reads parameters of a query; one that is given twice is a list. */
+function queryReader(search: string): (name: string) => unknown {
+  const parsed = new URLSearchParams(search);
+  return (name) => {
+    const values = parsed.getAll(name);
+    return values.length > 1 ? values : values[0];
+  };
+}
+
+function paramReader(params: Record<string, string>): (name: string) => unknown {
+  return (name) => {
+    const value = params[name];
     try {
-      decoded[name] = value.includes("%") ? decodeURIComponent(value) : value;
+      return value?.includes("%") ? decodeURIComponent(value) : value;
     } catch {
       throw problems.invalidRequest({ details: [{ field: name, message: "is not valid percent-encoding" }] });
     }
-  }
-  return decoded;
+  };
 }
 
 /** Starts a request id; the rest is a counter. Unique across processes, and next to nothing to compute per request. */

@@ -43,7 +43,7 @@ test("a flood of faults is cut", () => {
 });
 
 test("texts of a query become what the schema asks for, and defaults are filled in", () => {
-  const coerce = coercion(
+  const coerceFrom = coercion(
     Type.Object({
       page: Type.Integer({ default: 1 }),
       deep: Type.Boolean({ default: false }),
@@ -51,6 +51,7 @@ test("texts of a query become what the schema asks for, and defaults are filled 
       name: Type.Optional(Type.String()),
     }),
   );
+  const coerce = (values: Record<string, unknown>) => coerceFrom((name) => values[name]);
   assert.equal(coerce({ page: "3", deep: "true", tag: "7", name: "12" }), {
     page: 3,
     deep: true,

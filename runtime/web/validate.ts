@@ -68,7 +68,7 @@ function joinField(prefix: string, field: string): string {
 }
 
 /** Turns the texts of a query or path into what an object schema asks for; what cannot be turned is left to the check. */
-export type Coerce = (values: Record<string, unknown>) => Record<string, unknown>;
+export type Coerce = (read: (name: string) => unknown) => Record<string, unknown>;
 
 /** Reads an object schema once and returns the function that converts texts for it and fills in defaults. */
 export function coercion(schema: TSchema): Coerce {
@@ -77,10 +77,10 @@ export function coercion(schema: TSchema): Coerce {
     const of = isRecord(property) ? property : {};
     return { name, convert: converter(of), fallback: of["default"] };
   });
-  return (values) => {
+  return (read) => {
     const converted: Record<string, unknown> = {};
     for (const { name, convert, fallback } of rules) {
-      const value = values[name];
+      const value = read(name);
       if (value !== undefined) converted[name] = convert(value);
       else if (fallback !== undefined) converted[name] = fallback;
     }
