@@ -72,8 +72,16 @@ export const acceptMails: Statement<AcceptRow, { i: number }> = {
     SELECT input.i FROM input JOIN accepted USING (id)`,
 };
 
-/** What an idempotency key stands for. */
+/** What an idempotency key stands for; `expired` when it was used before $3. */
 export const findIdempotent = `
-  SELECT keys.mail_id, keys.body_hash, mails.created_at
+  SELECT keys.mail_id, keys.body_hash, mails.created_at, keys.created_at < $3 AS expired
   FROM idempotency_keys AS keys JOIN mails ON mails.id = keys.mail_id
   WHERE keys.client_id = $1 AND keys.key = $2`;
+
+/** Forgets one key that was used before $3. */
+export const forgetKey = `DELETE FROM idempotency_keys WHERE client_id = $1 AND key = $2 AND created_at < $3`;
+
+/** Forgets the keys that were used before $1, up to $2 of them. */
+export const forgetKeys = `
+  DELETE FROM idempotency_keys WHERE (client_id, key) IN (
+    SELECT client_id, key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)`;

@@ -7,7 +7,7 @@ import { aCaller, aMail, confidential, openContext, type TestContext } from "../
 import { eventually, freshVhost } from "../../ops/harness/test.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { Caller } from "../auth/caller.ts";
-import { acceptMail, type Idempotency } from "./accept.ts";
+import { acceptMail, forgetExpiredKeys, type Idempotency } from "./accept.ts";
 import type { MailInput } from "./draft.ts";
 import { publishStranded } from "./publish.ts";
 
@@ -271,6 +271,26 @@ test("with the broker away a mail is accepted and due at once; with it back, the
   assert.equal(later, [{ later: true }], "the sweep has no reason to publish it again");
   await back.close();
   await away.close();
+});
+
+test("an idempotency key holds for a day: after that it may be used again, and is forgotten", async ({ context }) => {
+  const age = (key: string, hours: number) =>
+    ask(context, "UPDATE idempotency_keys SET created_at = now() - make_interval(hours => $2) WHERE key = $1", [
+      key,
+      hours,
+    ]);
+  const first = await send(context, {}, keyed("day"));
+  await age("day", 23);
+  assert.is((await send(context, {}, keyed("day"))).id, first.id);
+  await age("day", 25);
+  const again = await send(context, {}, keyed("day", "b"));
+  assert.is.not(again.id, first.id);
+  assert.is(again.replayed, false);
+
+  await send(context, {}, keyed("old"));
+  await age("old", 25);
+  await forgetExpiredKeys(context.ctx);
+  assert.equal(await ask(context, "SELECT key FROM idempotency_keys"), [{ key: "day" }]);
 });
 
 test.run();

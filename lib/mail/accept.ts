@@ -3,7 +3,7 @@ import type { Context } from "../../runtime/context.ts";
 import type { Caller } from "../auth/caller.ts";
 import { isUnavailable } from "../resources/database.ts";
 import { chooseSender } from "../senders/route.ts";
-import { acceptMails, findIdempotent, type AcceptRow } from "./accept.sql.ts";
+import { acceptMails, findIdempotent, forgetKey, forgetKeys, type AcceptRow } from "./accept.sql.ts";
 import { draftMail, invalid, type Draft, type MailInput } from "./draft.ts";
 import { publishGraceSeconds } from "./mail.ts";
 import { idempotencyKeyReused } from "./problems.ts";
@@ -73,17 +73,42 @@ export async function acceptMail(
   return { id, createdAt, replayed: false };
 }
 
+interface EarlierRow {
+  mail_id: string;
+  body_hash: string;
+  created_at: Date;
+  expired: boolean;
+}
+
+/** How long an idempotency key is remembered. */
+const keyLifetimeMs = 24 * 60 * 60 * 1000;
+const forgetAtOnce = 10_000;
+
+function keysExpireAt(ctx: Pick<Context, "clock">): Date {
+  return new Date(ctx.clock.now().getTime() - keyLifetimeMs);
+}
+
+/** Forgets the idempotency keys that have had their day. */
+export async function forgetExpiredKeys(ctx: Context): Promise<void> {
+  for (;;) {
+    const { rowCount } = await ctx.db.query(forgetKeys, [keysExpireAt(ctx), forgetAtOnce]);
+    if ((rowCount ?? 0) < forgetAtOnce) return;
+  }
+}
+
 async function findEarlier(
   ctx: Context,
   caller: Caller,
   { key, bodyHash }: Idempotency,
 ): Promise<Accepted | undefined> {
-  const { rows } = await ctx.db.query<{ mail_id: string; body_hash: string; created_at: Date }>(findIdempotent, [
-    caller.clientId,
-    key,
-  ]);
+  const values = [caller.clientId, key, keysExpireAt(ctx)];
+  const { rows } = await ctx.db.query<EarlierRow>(findIdempotent, values);
   const [earlier] = rows;
   if (!earlier) return undefined;
+  if (earlier.expired) {
+    await ctx.db.query(forgetKey, values);
+    return undefined;
+  }
   if (earlier.body_hash !== bodyHash) throw idempotencyKeyReused();
   return { id: earlier.mail_id, createdAt: earlier.created_at, replayed: true };
 }
