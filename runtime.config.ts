@@ -54,6 +54,12 @@ async function open(config: Config, opening: Opening) {
   own(listener);
   own(entities);
   const cache = own(cacheUrl === undefined ? noCache : openRedisCache({ url: cacheUrl, log }));
+  if (config.databaseUrl !== undefined && !config.jwt.privateKey && !config.jwt.secret) {
+    log.warn(
+      { folder: config.dataDir },
+      "tokens are signed with a key of this folder: set JWT_PRIVATE_KEY to share them",
+    );
+  }
   const resources = {
     config,
     version: manifest.version,

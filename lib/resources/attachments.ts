@@ -1,6 +1,7 @@
 /** The folder of attachments. */
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolder } from "./folder.ts";
 
 export interface AttachmentStore {
   /**
@@ -19,7 +20,7 @@ export function openAttachments(root: string): AttachmentStore {
   return {
     async write(folder, files) {
       const target = join(root, folder);
-      await mkdir(target, { recursive: true });
+      await makeFolder(target);
       await Promise.all(
         files.map(async ({ name, content }, index) => {
           // No stored name begins with a dot, so this is never another file's.

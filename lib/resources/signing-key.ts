@@ -1,7 +1,8 @@
 /** The key that signs tokens. Exactly one algorithm holds in a running system. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from "node:crypto";
-import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "./folder.ts";
 
 export interface SigningKey {
   readonly algorithm: "RS256" | "HS256";
@@ -29,7 +30,7 @@ async function ownKey(file: string): Promise<string> {
   if (existing !== undefined) return existing;
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(file));
   // The name appears with all of its content or not at all: another process may start, or this one die, in between.
   const whole = `${file}.${randomUUID()}`;
   try {
