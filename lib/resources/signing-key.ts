@@ -30,7 +30,7 @@ async function ownKey(file: string): Promise<string> {
   if (existing !== undefined) return existing;
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  await makeFolder(dirname(file));
+  await makeFolder(dirname(file), 0o700);
   // The name appears with all of its content or not at all: another process may start, or this one die, in between.
   const whole = `${file}.${randomUUID()}`;
   try {
