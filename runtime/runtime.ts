@@ -237,12 +237,18 @@ export function createHost(
 ): Host & { settled(): Promise<void> } {
   const { settings, resources, log } = options;
   const clock = options.clock ?? systemClock;
-  const pending = new Set<Promise<unknown>>();
+  let pending = 0;
+  const waiting: (() => void)[] = [];
   const broker: Broker | undefined = settings.broker;
+  const ended = () => {
+    if (--pending === 0) for (const resolve of waiting.splice(0)) resolve();
+  };
   const background = (work: Promise<unknown>) => {
-    const watched = work.catch((error: unknown) => log.error({ err: error }, "background work failed"));
-    pending.add(watched);
-    void watched.finally(() => pending.delete(watched));
+    pending++;
+    work.then(ended, (error: unknown) => {
+      log.error({ err: error }, "background work failed");
+      ended();
+    });
   };
   return {
     resources,
@@ -258,7 +264,7 @@ export function createHost(
     now: () => clock.now(),
     background,
     async settled() {
-      while (pending.size > 0) await Promise.all(pending);
+      if (pending > 0) await new Promise<void>((resolve) => waiting.push(resolve));
     },
   };
 }

@@ -11,7 +11,7 @@ const sweepSize = 1000;
  * left to the sweep, which publishes it as soon as the broker is back.
  */
 export function publishSoon(ctx: Context, mailId: string, attempt: number): void {
-  ctx.defer(publishOrStrand(ctx, [{ id: mailId, attempt }]));
+  ctx.defer(publish(ctx, mailId, attempt).catch(() => strand(ctx, [{ id: mailId, attempt }])));
 }
 
 /** Publishes what is due and was not: mail accepted while the broker was away, retried, released or sent later. */
@@ -30,23 +30,29 @@ export async function publishStranded(ctx: Context): Promise<void> {
   }
 }
 
+interface Job {
+  id: string;
+  attempt: number;
+}
+
+function publish({ broker, config, trace }: Context, id: string, attempt: number): Promise<void> {
+  const message: MailJob = { mail_id: id };
+  return broker.publish(config.queues.mail, message, { attempt, traceparent: trace.traceparent });
+}
+
 /** Returns how many were published; the others are marked for the sweep. */
-async function publishOrStrand(ctx: Context, jobs: readonly { id: string; attempt: number }[]): Promise<number> {
-  const { broker, config, trace, log } = ctx;
-  const results = await Promise.allSettled(
-    jobs.map(({ id, attempt }) => {
-      const message: MailJob = { mail_id: id };
-      return broker.publish(config.queues.mail, message, { attempt, traceparent: trace.traceparent });
-    }),
-  );
+async function publishOrStrand(ctx: Context, jobs: readonly Job[]): Promise<number> {
+  const results = await Promise.allSettled(jobs.map(({ id, attempt }) => publish(ctx, id, attempt)));
   const stranded = jobs.filter((_job, index) => results[index]?.status === "rejected");
-  if (stranded.length > 0) {
-    log.warn({ count: stranded.length }, "the broker did not take mail: it waits for the sweep");
-    const fence = [stranded.map(({ id }) => id), stranded.map(({ attempt }) => attempt)];
-    await ctx.db.query(markStranded, fence).catch((error: unknown) => {
-      // Found all the same, when the grace that they were accepted with has passed.
-      log.warn({ err: error }, "stranded mail could not be marked");
-    });
-  }
+  if (stranded.length > 0) await strand(ctx, stranded);
   return jobs.length - stranded.length;
+}
+
+/** Never fails: what cannot be marked is found all the same, when the grace that it was accepted with has passed. */
+async function strand(ctx: Context, stranded: readonly Job[]): Promise<void> {
+  ctx.log.warn({ count: stranded.length }, "the broker did not take mail: it waits for the sweep");
+  const fence = [stranded.map(({ id }) => id), stranded.map(({ attempt }) => attempt)];
+  await ctx.db.query(markStranded, fence).catch((error: unknown) => {
+    ctx.log.warn({ err: error }, "stranded mail could not be marked");
+  });
 }

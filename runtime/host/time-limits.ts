@@ -7,14 +7,18 @@ const granularityMs = 50;
 export class Limited {
   /** `performance.now()` value after which `expire` is called, once. */
   readonly deadline: number;
-  readonly expire: () => void;
+  readonly #onExpire: (() => void) | undefined;
   /** Neighbours in the list; the host's affair. */
   previous: Limited | undefined;
   next: Limited | undefined;
 
-  constructor(deadline: number, expire: () => void) {
+  constructor(deadline: number, onExpire?: () => void) {
     this.deadline = deadline;
-    this.expire = expire;
+    this.#onExpire = onExpire;
+  }
+
+  expire(): void {
+    this.#onExpire?.();
   }
 }
 

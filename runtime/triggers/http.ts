@@ -10,13 +10,21 @@ import { problems } from "../problem.ts";
 import { problemDetails, type Style } from "../style.ts";
 import { Answer, problemAnswer, toResponse } from "../web/answer.ts";
 import { fromEvent, type Incoming } from "../web/incoming.ts";
-import { compileContract, HttpCall, requestId, type HttpSlot, type HttpVersion } from "../web/http-call.ts";
+import {
+  compileContract,
+  HttpCall,
+  requestId,
+  type HttpSlot,
+  type HttpVersion,
+  type RawParams,
+} from "../web/http-call.ts";
 import { compile } from "../web/validate.ts";
 import type { Trigger } from "./trigger.ts";
 
 const methods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-export type Dispatch = (incoming: Incoming) => Answer | Promise<Answer>;
+/** Answers a request by calling `reply` once: a callback, because a promise in between would be the third of each request. */
+export type Dispatch = (incoming: Incoming, reply: (answer: Answer) => void) => void;
 
 export interface HttpTrigger extends Trigger {
   /** Answers a request by h3's application. */
@@ -24,24 +32,28 @@ export interface HttpTrigger extends Trigger {
   /** What that application does with a request: for a server that has its own. */
   readonly dispatch: Dispatch;
   /** Adds a page of the runtime itself, such as `/metrics`. Not a function: it has no limits and no versions. */
-  page(path: string, answer: (incoming: Incoming) => Answer | Promise<Answer>): void;
+  page(path: string, answer: () => Promise<Answer>): void;
 }
 
 export function httpTrigger(host: Host): HttpTrigger {
   const router = createRouter<HttpSlot>();
   const slots = new Map<string, HttpSlot>();
-  const pages = new Map<string, (incoming: Incoming) => Answer | Promise<Answer>>();
+  const pages = new Map<string, () => Promise<Answer>>();
   const app = new H3({ allowMalformedURL: true, silent: true });
   // In place of h3's own router: routes come and go here, and one look-up is enough.
-  app.handler = async (event) => toResponse(await dispatch(fromEvent(event)));
+  app.handler = (event) =>
+    new Promise((resolve) => dispatch(fromEvent(event), (answer) => resolve(toResponse(answer))));
 
-  function dispatch(incoming: Incoming): Answer | Promise<Answer> {
+  function dispatch(incoming: Incoming, reply: (answer: Answer) => void): void {
     const { method } = incoming;
     const found = findRoute(router, method === "HEAD" ? "GET" : method, incoming.path);
-    if (found) return call(host, found.data, incoming, found.params);
-    const page = pages.get(incoming.path);
-    if (page && (method === "GET" || method === "HEAD")) return page(incoming);
-    return missing(incoming);
+    if (found) return call(host, found.data, incoming, found.params, reply);
+    const page = method === "GET" || method === "HEAD" ? pages.get(incoming.path) : undefined;
+    if (!page) return reply(missing(incoming));
+    page().then(reply, (error: unknown) => {
+      host.log.error({ err: error, path: incoming.path }, "a page failed");
+      reply(problemAnswer(problemDetails, problems.internal(), requestId(incoming)));
+    });
   }
 
   /** 404, or 405 with the methods that would do, in the style of the API whose addresses come nearest. */
@@ -164,14 +176,12 @@ function call(
   host: Host,
   slot: HttpSlot,
   incoming: Incoming,
-  params: Record<string, string> | undefined,
-): Promise<Answer> | Answer {
-  const version = slot.current;
-  const { compiled } = version;
-  if (version.inflight >= compiled.concurrency) {
-    slot.stats.shed++;
-    const problem = problems.overloaded({ headers: { "retry-after": "1" } });
-    return problemAnswer(compiled.style, problem, requestId(incoming));
-  }
-  return new HttpCall(host, slot, version, incoming).run(params);
+  params: RawParams,
+  reply: (answer: Answer) => void,
+): void {
+  const { compiled, inflight } = slot.current;
+  if (inflight < compiled.concurrency) return new HttpCall(host, slot, incoming, reply).run(params);
+  slot.stats.shed++;
+  const problem = problems.overloaded({ headers: { "retry-after": "1" } });
+  reply(problemAnswer(compiled.style, problem, requestId(incoming)));
 }

@@ -53,10 +53,10 @@ export function compileContract(host: Host, { contract, style, handler }: HttpFu
   };
 }
 
-type RawParams = Record<string, string> | undefined;
+export type RawParams = Record<string, string> | undefined;
 
 /** Runs one call on one version: accounting, time limit, and whatever goes wrong. */
-export class HttpCall implements CallSource {
+export class HttpCall extends Limited implements CallSource {
   readonly log: Logger;
   readonly #host: Host;
   readonly #slot: HttpSlot;
@@ -64,10 +64,16 @@ export class HttpCall implements CallSource {
   readonly #incoming: Incoming;
   readonly #id: string;
   readonly #ctx: HostCall & Context;
-  readonly #started = performance.now();
-  #resolve: ((answer: Answer) => void) | undefined;
+  readonly #started: number;
+  #reply: ((answer: Answer) => void) | undefined;
 
-  constructor(host: Host, slot: HttpSlot, version: HttpVersion, incoming: Incoming) {
+  /** `reply` is called once, whatever happens: what goes wrong is an answer too. */
+  constructor(host: Host, slot: HttpSlot, incoming: Incoming, reply: (answer: Answer) => void) {
+    const version = slot.current;
+    const started = performance.now();
+    super(started + version.compiled.timeLimitMs);
+    this.#started = started;
+    this.#reply = reply;
     this.log = slot.log;
     this.#host = host;
     this.#slot = slot;
@@ -89,37 +95,31 @@ export class HttpCall implements CallSource {
     return this.#incoming.signal;
   }
 
-  /** Never rejects: what goes wrong is an answer too. */
-  run(params: RawParams): Promise<Answer> {
-    const version = this.#version;
-    version.inflight++;
-    const limit = new Limited(this.#started + version.compiled.timeLimitMs, () => this.#expire());
-    this.#host.timeLimits.add(limit);
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-      this.#handle(params).then(
-        (answer) => this.#end(limit, answer),
-        (error: unknown) => this.#end(limit, this.#failure(error)),
-      );
-    });
+  run(params: RawParams): void {
+    this.#version.inflight++;
+    this.#host.timeLimits.add(this);
+    this.#handle(params).then(
+      (answer) => this.#end(answer),
+      (error: unknown) => this.#end(this.#failure(error)),
+    );
   }
 
-  #end(limit: Limited, answer: Answer): void {
+  #end(answer: Answer): void {
     this.#answer(answer);
-    this.#host.timeLimits.delete(limit);
+    this.#host.timeLimits.delete(this);
     this.#version.leave();
   }
 
   /** The first answer counts: after a call's time was up, nobody waits for its own. */
   #answer(answer: Answer): void {
-    const resolve = this.#resolve;
-    if (!resolve) return;
-    this.#resolve = undefined;
+    const reply = this.#reply;
+    if (!reply) return;
+    this.#reply = undefined;
     this.#slot.stats.observe(answer.status, performance.now() - this.#started);
-    resolve(answer);
+    reply(answer);
   }
 
-  #expire(): void {
+  override expire(): void {
     const problem = problems.timeLimit();
     this.#ctx.abort(problem);
     this.#answer(problemAnswer(this.#version.compiled.style, problem, this.#id));
@@ -144,10 +144,10 @@ export class HttpCall implements CallSource {
       compiled.body.check(read.value);
       request.read = read;
     }
-    return this.#reply(await compiled.handler(request, this.#ctx));
+    return this.#success(await compiled.handler(request, this.#ctx));
   }
 
-  #reply(result: unknown): Answer {
+  #success(result: unknown): Answer {
     const { compiled } = this.#version;
     let body = result;
     let { status } = compiled;

@@ -17,19 +17,22 @@ export interface PageOptions extends ApiInfo {
 
 /** Adds `/health/live`, `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. */
 export function runtimePages(http: HttpTrigger, options: PageOptions): void {
-  http.page("/health/live", () => jsonAnswer(200, { status: "live" }));
-  http.page("/health/ready", () =>
+  http.page("/health/live", async () => jsonAnswer(200, { status: "live" }));
+  http.page("/health/ready", async () =>
     options.isReady() ? jsonAnswer(200, { status: "ready" }) : jsonAnswer(503, { status: "not ready" }),
   );
   http.page("/metrics", async () => {
     const { registry } = options.metrics;
     return new Answer(200, { "content-type": registry.contentType }, await registry.metrics());
   });
-  http.page("/openapi.json", () => {
+  http.page("/openapi.json", async () => {
     const { title, version, description } = options;
     return jsonAnswer(200, openapi({ title, version, description }, options.functions()));
   });
-  http.page("/docs", () => new Answer(200, { "content-type": "text/html; charset=utf-8" }, docsPage(options.title)));
+  http.page(
+    "/docs",
+    async () => new Answer(200, { "content-type": "text/html; charset=utf-8" }, docsPage(options.title)),
+  );
   const swagger = dirname(createRequire(join(options.root, "package.json")).resolve("swagger-ui-dist/package.json"));
   for (const [file, type] of assets) {
     http.page(`/docs/${file}`, async () => {

@@ -62,13 +62,10 @@ function listenerOf(dispatch: Dispatch, door: Door): RequestListener {
       res.writeHead(400).end();
       return;
     }
-    const reply = (answer: Answer) => {
+    dispatch(new NodeIncoming(req, res), (answer) => {
       if (door.closing) res.shouldKeepAlive = false;
-      return send(res, answer);
-    };
-    const answer = dispatch(new NodeIncoming(req, res));
-    if (answer instanceof Promise) answer.then(reply, () => res.destroy());
-    else reply(answer);
+      send(res, answer);
+    });
   };
 }
 
