@@ -117,6 +117,16 @@ test("a handler picks a status and headers with reply; one that breaks its contr
   assert.is((await tryFunction(wrong).fetch("/wrong")).status, 500);
 });
 
+test("a header that HTTP cannot carry is a 500, and harms nobody else", async () => {
+  const location = "/a\r\nset-cookie: stolen=1";
+  const split = http
+    .get("/split", { access: anyone, returns: Type.Object({ a: Type.Integer() }), status: [201] })
+    .handle(() => reply(201, { a: 1 }, { location }));
+  const response = await tryFunction(split).fetch("/split");
+  assert.is(response.status, 500);
+  assert.is(response.headers.get("set-cookie"), null);
+});
+
 test("a HEAD request gets the headers of GET alone", async () => {
   const page = http
     .get("/page", { access: anyone, returns: Type.Object({ a: Type.Integer() }) })

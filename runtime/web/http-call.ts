@@ -116,7 +116,13 @@ export class HttpCall extends Limited implements CallSource {
     if (!reply) return;
     this.#reply = undefined;
     this.#slot.stats.observe(answer.status, performance.now() - this.#started);
-    reply(answer);
+    try {
+      reply(answer);
+    } catch (error) {
+      // A header that HTTP cannot carry: nothing has been sent yet.
+      this.#ctx.log.error({ err: error }, "the answer could not be sent");
+      reply(problemAnswer(this.#version.compiled.style, problems.internal(), this.#id));
+    }
   }
 
   override expire(): void {

@@ -53,8 +53,9 @@ export async function serveDevelopment(dispatch: Dispatch, options: ServeOptions
 }
 
 /**
- * Straight from Node's request to the function and back. What h3's `serve` does in between costs a fifth of a small
- * request: a `Request`, a `URL`, a second look at the answer, and two writes for it instead of one.
+ * Straight from Node's request to the function and back. Bare h3 by its own `serve` is at 0.89 of `node:http` (ops/bench):
+ * a `Request`, a `URL`, a second look at the answer, and two writes for it. Without those, a function with its routing,
+ * limits, metrics and request id is at 0.84.
  */
 function listenerOf(dispatch: Dispatch, door: Door): RequestListener {
   return (req, res) => {
