@@ -16,7 +16,7 @@ export class ClientGone extends Error {}
 
 /**
  * Reads and parses the body of a request. Throws `unsupported_media_type`, `request_too_large` (as soon as that is
- * known: at the header, or at the byte that passes `limit`) or `invalid_json`; `ClientGone` when the client left.
+ * known: at the header, or a moment after the byte that passes `limit`) or `invalid_json`; `ClientGone` when the client left.
  */
 export async function readJson(incoming: Incoming, limit: number): Promise<Body> {
   const type = incoming.header("content-type");
@@ -43,12 +43,11 @@ function parse(bytes: Buffer): unknown {
 
 function tooLarge(limit: number) {
   const megabytes = Math.round((limit / 2 ** 20) * 100) / 100;
-  // The rest of the body is not read, so the connection cannot be used again.
-  return problems.requestTooLarge({
-    message: `The request body is larger than ${megabytes} MB`,
-    headers: { connection: "close" },
-  });
+  return problems.requestTooLarge({ message: `The request body is larger than ${megabytes} MB` });
 }
+
+/** How long a client that sends too much may go on before it is answered, in milliseconds. */
+const lingerMs = 1000;
 
 /** Straight from the socket: a web stream in between costs a third of the request. */
 function readNode(request: IncomingMessage, limit: number): Promise<Buffer> {
@@ -58,9 +57,12 @@ function readNode(request: IncomingMessage, limit: number): Promise<Buffer> {
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
       if (size > limit) {
-        request.removeAllListeners("data");
-        request.pause();
-        reject(tooLarge(limit));
+        // The rest is read and thrown away for a moment: closing on a client that still writes takes its answer from it.
+        request.removeAllListeners("data").removeAllListeners("end");
+        chunks.length = 0;
+        const refuse = () => reject(tooLarge(limit));
+        request.once("end", refuse).resume();
+        setTimeout(refuse, lingerMs);
         return;
       }
       chunks.push(chunk);
