@@ -54,20 +54,17 @@ function readNode(request: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let lingering: NodeJS.Timeout | undefined;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limit) {
-        // The rest is read and thrown away for a moment: closing on a client that still writes takes its answer from it.
-        request.removeAllListeners("data").removeAllListeners("end");
-        chunks.length = 0;
-        const refuse = () => reject(tooLarge(limit));
-        request.once("end", refuse).resume();
-        setTimeout(refuse, lingerMs);
-        return;
-      }
-      chunks.push(chunk);
+      if (size <= limit) return void chunks.push(chunk);
+      // The rest is thrown away for a moment: closing on a client that still writes takes its answer from it.
+      chunks.length = 0;
+      lingering ??= setTimeout(() => reject(tooLarge(limit)), lingerMs);
     });
     request.once("end", () => {
+      clearTimeout(lingering);
+      if (size > limit) return reject(tooLarge(limit));
       const [first] = chunks;
       resolve(first && chunks.length === 1 ? first : Buffer.concat(chunks));
     });
