@@ -27,7 +27,7 @@ function faults(env: Record<string, string>): string[] {
 test("with nothing set, everything is embedded and has the documented defaults", () => {
   const { dataDir, attachments, ...rest } = read();
   assert.is(dataDir, join(process.cwd(), ".data"));
-  assert.equal(attachments, { folder: join(dataDir, "attachments"), maxBytes: 25 * 2 ** 20 });
+  assert.equal(attachments, { folder: join(dataDir, "attachments"), maxBytes: 25 * 2 ** 20, retentionDays: 30 });
   assert.equal(rest, {
     production: false,
     port: 8080,
@@ -40,13 +40,26 @@ test("with nothing set, everything is embedded and has the documented defaults",
     rabbitmqUrl: undefined,
     queues: { mail: "mail-queue", retry: "retry-queue", failed: "failed-mails" },
     maxRetries: 5,
-    deliveryConcurrency: 10,
+    workers: { min: 2, max: 10, prefetch: 10 },
     cacheUrl: undefined,
     statusTtlSeconds: 14 * 86_400,
     sender: "auto",
     unknownOutcome: "retry",
     organisationDomains: [],
     sendgrid: undefined,
+    microsoft: undefined,
+    graph: {
+      authority: "https://login.microsoftonline.com",
+      baseUrl: "https://graph.microsoft.com/v1.0",
+      saveToSentItems: true,
+      messagesPerMinute: 30,
+      concurrency: 4,
+    },
+    relay: undefined,
+    limits: { departmentPerMinute: 200, clientMailsPerHour: 500, recipientPerHour: 10 },
+    mailRetentionDays: 0,
+    apiLogRetentionDays: 90,
+    encryptionKeys: [],
     jwt: { privateKey: undefined, secret: undefined },
     shutdown: { noticeMs: 0, drainMs: 25_000 },
   });
@@ -77,8 +90,8 @@ test("what is set is read, and spaces around it do not count", () => {
   assert.is(config.attachments.folder, "/mnt/files");
   assert.is(config.publicUrl, "https://mail.example.com");
   assert.equal(config.organisationDomains, ["corp.example", "sub.corp.example"]);
-  assert.equal(config.sendgrid, { apiKey: "SG.key", baseUrl: "http://127.0.0.1:9" });
-  assert.is(config.deliveryConcurrency, 20);
+  assert.equal(config.sendgrid, { apiKey: "SG.key", baseUrl: "http://127.0.0.1:9", sandbox: false });
+  assert.equal(config.workers, { min: 2, max: 50, prefetch: 20 });
   assert.is(config.maxRetries, 0);
   assert.is(config.statusTtlSeconds, 86_400);
 });
@@ -94,8 +107,36 @@ for (const [env, url] of caches) {
   test(`the cache of ${JSON.stringify(env)} is ${url}`, () => assert.is(read(env).cacheUrl, url));
 }
 
+test("a relay is read with its way to sign in", () => {
+  const { relay } = read({ SMTP_HOST: "relay.example", SMTP_USER: "u", SMTP_PASSWORD: "p", SMTP_SECURE: "tls" });
+  assert.equal(relay, {
+    host: "relay.example",
+    port: 587,
+    secure: "tls",
+    from: undefined,
+    auth: { kind: "password", user: "u", password: "p" },
+  });
+});
+
+const keys = [1, 2].map((byte) => Buffer.alloc(32, byte));
+test("several keys seal and open secrets, the first of them seals", () => {
+  const text = keys.map((key) => key.toString("base64")).join(",");
+  assert.equal(read({ ENCRYPTION_KEY: text }).encryptionKeys, keys);
+});
+
 const wrong: [env: Record<string, string>, fault: RegExp][] = [
   [{ API_PORT: "http" }, /^API_PORT must be a whole number from 0 to 65535, not "http"$/],
+  [{ GRAPH_SAVE_TO_SENT_ITEMS: "maybe" }, /^GRAPH_SAVE_TO_SENT_ITEMS must be true or false, not "maybe"$/],
+  [{ ENCRYPTION_KEY: "c2hvcnQ=" }, /^ENCRYPTION_KEY must be 32 bytes in base64/],
+  [
+    { MICROSOFT_TENANT_ID: "t", MICROSOFT_CLIENT_SECRET: "s" },
+    /^MICROSOFT_CLIENT_ID is required with the other MICROSOFT_/,
+  ],
+  [{ MICROSOFT_AUTHORITY: "http://login.example" }, /^MICROSOFT_AUTHORITY must be an address that starts with https/],
+  [{ SMTP_AUTH: "oauth2", SMTP_USER: "u" }, /^SMTP_AUTH oauth2 needs MICROSOFT_TENANT_ID/],
+  [{ SMTP_PASSWORD: "p" }, /^SMTP_USER is required/],
+  [{ SMTP_FROM: "nobody" }, /^SMTP_FROM must be an e-mail address/],
+  [{ WORKER_MIN_CONCURRENCY: "20" }, /^WORKER_MIN_CONCURRENCY must not be more than WORKER_CONCURRENCY/],
   [{ API_PORT: "65536" }, /^API_PORT must be a whole number/],
   [{ API_PORT: "-1" }, /^API_PORT must be a whole number/],
   [{ API_PORT: "80.5" }, /^API_PORT must be a whole number/],

@@ -10,7 +10,7 @@ export default queue(
   {
     summary: "Deliver queued mail",
     message: MailJob,
-    concurrency: from((config) => config.deliveryConcurrency),
+    concurrency: from((config) => Math.min(config.workers.max, config.workers.prefetch)),
     // Less than the lease, so that a call is over before its mail is given to another worker.
     timeLimitMs: 45_000,
     retry: from((config) => mailQueue(config).retryDelaysMs.map((ms) => ms / 1000)),

@@ -45,6 +45,7 @@ export async function createToken(
     clientName: request.clientName,
     department: request.department ?? null,
     permissions,
+    quota: null,
     tokenHash: hashToken(token),
     createdAt,
     revokedAt: null,

@@ -90,6 +90,11 @@ test("when it returns, the mail is committed with all that was given", async ({ 
     metadata: { order: "王", i: 7, list: [null, true] },
     attempt: 0,
     lease_until: null,
+    send_at: null,
+    batch_id: null,
+    relay: null,
+    maybe_sent: false,
+    dropped_at: null,
   });
 });
 

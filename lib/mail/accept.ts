@@ -2,7 +2,7 @@
 import type { Context } from "../../runtime/context.ts";
 import type { Caller } from "../auth/caller.ts";
 import { isUnavailable } from "../resources/database.ts";
-import { chooseSender } from "../senders/route.ts";
+import { chooseSender } from "../senders/choose.ts";
 import { acceptMails, findIdempotent, forgetKey, forgetKeys, type AcceptRow } from "./accept.sql.ts";
 import { draftMail, invalid, type Draft, type MailInput } from "./draft.ts";
 import { publishGraceSeconds } from "./mail.ts";
@@ -35,7 +35,9 @@ export async function acceptMail(
   idempotency?: Idempotency,
 ): Promise<Accepted> {
   const draft = draftMail(input, { maxAttachmentBytes: ctx.config.attachments.maxBytes });
-  const refusals = chooseSender(ctx.config, draft.from.domain).refusals?.(draft) ?? [];
+  const { address: from } = draft.from;
+  const sender = await chooseSender(ctx, { source: "api", from, clientId: caller.clientId });
+  const refusals = sender.refusals?.(draft) ?? [];
   if (refusals.length > 0) throw invalid(refusals);
   if (idempotency) {
     const earlier = await findEarlier(ctx, caller, idempotency);

@@ -5,7 +5,7 @@
  * delivered twice, published twice or late therefore does nothing.
  */
 import type { Statement } from "../resources/batch.ts";
-import { leaseSeconds, publishGraceSeconds, type MailStatus } from "./mail.ts";
+import { leaseSeconds, publishGraceSeconds, type MailSource, type MailStatus } from "./mail.ts";
 
 export interface ClaimRow {
   id: string;
@@ -24,6 +24,7 @@ export interface Claimed {
   html: string | null;
   created_at: Date;
   client_id: string;
+  source: MailSource;
   retry_count: number;
   attachments: { filename: string; content_type: string | null; size_bytes: number; storage_path: string }[] | null;
 }
@@ -41,7 +42,7 @@ export const claimMails: Statement<ClaimRow, Claimed> = {
     FROM input
     WHERE mails.id = input.id AND mails.status = 'queued' AND mails.attempt = input.attempt - 1
     RETURNING input.i, from_address, to_addresses, cc_addresses, bcc_addresses, names, subject, body, html, created_at,
-      client_id, retry_count,
+      client_id, source, retry_count,
       (SELECT jsonb_agg(jsonb_build_object('filename', filename, 'content_type', content_type, 'size_bytes', size_bytes,
                                            'storage_path', storage_path) ORDER BY position)
        FROM attachments WHERE mail_id = mails.id) AS attachments`,

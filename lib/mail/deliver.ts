@@ -4,7 +4,7 @@ import type { Context } from "../../runtime/context.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { isUnavailable, type Statement } from "../resources/database.ts";
 import { classify, type Verdict } from "../senders/classify.ts";
-import { chooseSender, domainOf } from "../senders/route.ts";
+import { chooseSender } from "../senders/choose.ts";
 import { claimMails, settleMails, type Claimed } from "./deliver.sql.ts";
 import { retryLadderMs, type OutgoingMail } from "./mail.ts";
 import { decide } from "./outcome.ts";
@@ -63,7 +63,7 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
 async function send(ctx: Context, mail: OutgoingMail): Promise<{ provider: string; verdict: Verdict }> {
   let provider = "none";
   try {
-    const sender = chooseSender(ctx.config, domainOf(mail.from));
+    const sender = await chooseSender(ctx, mail);
     provider = sender.name;
     return { provider, verdict: classify(await sender.send(mail, ctx), ctx.clock.now().getTime()) };
   } catch (error) {
@@ -101,6 +101,8 @@ function outgoing(id: string, attempt: number, row: Claimed): OutgoingMail {
   return {
     id,
     attempt,
+    source: row.source,
+    clientId: row.client_id,
     from: row.from_address,
     to: row.to_addresses,
     cc: row.cc_addresses,

@@ -4,6 +4,9 @@ import type { Config } from "../config.ts";
 
 export type MailStatus = "queued" | "processing" | "sent" | "failed" | "cancelled";
 
+/** How a mail came in. */
+export type MailSource = "api" | "smtp" | "schedule";
+
 /** The message on the mail queue: the database knows the rest. */
 export interface MailJob {
   mail_id: string;
@@ -13,6 +16,8 @@ export interface MailJob {
 export interface OutgoingMail {
   readonly id: string;
   readonly attempt: number;
+  readonly source: MailSource;
+  readonly clientId: string;
   readonly from: string;
   readonly to: readonly string[];
   readonly cc: readonly string[];

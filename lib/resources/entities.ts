@@ -3,6 +3,12 @@ import { defineEntity, p } from "@mikro-orm/core";
 import { MikroORM } from "@mikro-orm/postgresql";
 import type { Logger } from "../../runtime/context.ts";
 
+/** A client's own limits, in place of the system's; 0 is none. */
+export interface ClientQuota {
+  requests_per_minute?: number;
+  mails_per_hour?: number;
+}
+
 export const ClientToken = defineEntity({
   name: "ClientToken",
   tableName: "client_tokens",
@@ -12,6 +18,7 @@ export const ClientToken = defineEntity({
     clientName: p.string().name("client_name"),
     department: p.string().nullable(),
     permissions: p.array(),
+    quota: p.json<ClientQuota>().nullable(),
     tokenHash: p.string().name("token_hash"),
     createdAt: p.datetime().name("created_at"),
     revokedAt: p.datetime().name("revoked_at").nullable(),

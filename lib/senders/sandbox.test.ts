@@ -16,6 +16,8 @@ test.after(({ context }) => context.close());
 const mail = (given: Partial<OutgoingMail>): OutgoingMail => ({
   id: "mail-1",
   attempt: 1,
+  source: "api",
+  clientId: "client_sales",
   from: "sales@acme.example",
   to: ["ann@example.com"],
   cc: [],

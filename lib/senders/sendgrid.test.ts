@@ -24,6 +24,8 @@ test.after(async ({ provider, context }) => {
 const mail = (given: Partial<OutgoingMail> = {}): OutgoingMail => ({
   id: "0c8ba7f6-0000-4000-8000-000000000001",
   attempt: 1,
+  source: "api",
+  clientId: "client_sales",
   from: "sales@acme.example",
   to: ["ann@example.com"],
   cc: [],

@@ -51,6 +51,9 @@ export async function openContext({ env = {}, clock = {} }: TestContextOptions =
     DATABASE_POOL_SIZE: "5",
     RABBITMQ_URL: "amqp://127.0.0.1:1",
     JWT_SECRET: `${confidential} signing secret`,
+    RATE_LIMIT_DEPARTMENT_PER_MINUTE: "0",
+    RATE_LIMIT_CLIENT_MAILS_PER_HOUR: "0",
+    RATE_LIMIT_RECIPIENT_PER_HOUR: "0",
     ...env,
   });
   const owned: { close(): Promise<void> }[] = [];
