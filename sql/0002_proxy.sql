@@ -4,6 +4,8 @@ ALTER TABLE mails
   -- Not before this time, where the client asked for one.
   ADD COLUMN send_at TIMESTAMPTZ,
   ADD COLUMN batch_id UUID,
+  -- Bytes of its attachments together: what it weighs for the worker that delivers it.
+  ADD COLUMN attachment_bytes BIGINT NOT NULL DEFAULT 0,
   -- A relay of its own, for mail that does not go by the house's providers; its password is sealed.
   ADD COLUMN relay JSONB,
   -- An attempt ended without an answer: the mail may have been sent, so nobody can promise any more that it was not.
@@ -89,4 +91,4 @@ DROP INDEX mails_by_time;
 CREATE INDEX mails_by_client ON mails (client_id, created_at DESC);
 CREATE INDEX mails_by_time ON mails (created_at DESC);
 ALTER TABLE mails
-  DROP COLUMN send_at, DROP COLUMN batch_id, DROP COLUMN relay, DROP COLUMN maybe_sent, DROP COLUMN dropped_at;
+  DROP COLUMN send_at, DROP COLUMN batch_id, DROP COLUMN attachment_bytes, DROP COLUMN relay, DROP COLUMN maybe_sent, DROP COLUMN dropped_at;

@@ -92,6 +92,7 @@ test("when it returns, the mail is committed with all that was given", async ({ 
     lease_until: null,
     send_at: null,
     batch_id: null,
+    attachment_bytes: "0",
     relay: null,
     maybe_sent: false,
     dropped_at: null,

@@ -3,6 +3,8 @@
 /** An answer with an HTTP status, or the failure to get one. */
 export type ProviderAnswer =
   | { kind: "response"; status: number; retryAfter?: string | undefined; detail?: string | undefined }
+  /** A limit of ours, kept before the provider was asked: nothing has been sent. `code` names the limit. */
+  | { kind: "held"; code: string; delayMs: number; reason: string }
   | {
       kind: "failure";
       /** Node's or the client library's error code: `ECONNREFUSED`, `ETIMEDOUT`, … */
@@ -42,6 +44,9 @@ const neverWritten: ReadonlySet<string> = new Set([
 
 /** Classes an answer. `now` (milliseconds) is what an HTTP date in `Retry-After` is compared with. */
 export function classify(answer: ProviderAnswer, now: number): Verdict {
+  if (answer.kind === "held") {
+    return { kind: "throttled", code: answer.code, reason: answer.reason, retryAfterMs: answer.delayMs };
+  }
   if (answer.kind === "failure") {
     const { code } = answer;
     if (answer.connecting || neverWritten.has(code)) {
