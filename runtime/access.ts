@@ -6,6 +6,8 @@ import type { ProblemKind } from "./problem.ts";
 export interface AccessRequest {
   header(name: string): string | undefined;
   readonly ip: string | undefined;
+  /** To be set as soon as it is known who calls: so that a call that is then refused is told with its caller. */
+  caller?: unknown;
 }
 
 export interface Access<Caller> {

@@ -11,7 +11,25 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /** What a schema's values look like to the handler; `undefined` where the contract names no schema. */
 type Given<S> = S extends TSchema ? Static<S> : undefined;
 
-export interface HttpRequest<Caller = unknown, P = unknown, Q = unknown, B = unknown> {
+/** Takes a large string of a body as it comes, so that it never is in memory. */
+export interface StringSink {
+  /** The next bytes of the string: UTF-8, JSON's escapes undone. They are good until the promise settles; then comes the next. */
+  write(piece: Buffer): Promise<void>;
+  /** The string is complete. */
+  end(): Promise<void>;
+  /** The call is over, whatever came of it: what its handler has not taken elsewhere goes. */
+  discard(): Promise<void>;
+}
+
+export interface LargeStrings<Sink extends StringSink> {
+  /** The property whose strings may be large, wherever in the body it is. */
+  key: string;
+  /** How many bytes of such a string, as it was sent, stay in memory; one that is longer goes to a sink from its first byte. */
+  over: number;
+  open(ctx: Context): Sink;
+}
+
+export interface HttpRequest<Caller = unknown, P = unknown, Q = unknown, B = unknown, Sink = StringSink> {
   readonly params: P;
   readonly query: Q;
   readonly body: B;
@@ -22,6 +40,8 @@ export interface HttpRequest<Caller = unknown, P = unknown, Q = unknown, B = unk
   readonly ip: string | undefined;
   /** SHA-256 of the body as it was sent, in hex; empty without a body. Tells a repeated request from a changed one. */
   bodyHash(): string;
+  /** The sink that took a large string, by the text that stands in its place; undefined for a text that is itself. */
+  readonly large: (text: string) => Sink | undefined;
 }
 
 export interface HttpContract<
@@ -31,6 +51,7 @@ export interface HttpContract<
   B extends TSchema | undefined,
   R extends TSchema,
   S extends number,
+  Sink extends StringSink = StringSink,
 > extends Limits {
   /** One line for the API documentation. */
   summary?: string;
@@ -45,6 +66,8 @@ export interface HttpContract<
   body?: B;
   /** Largest body in bytes. Default: the runtime's. */
   bodyLimit?: Setting<number>;
+  /** Strings of the body that are too large for memory. The handler gets to what took them by `request.large`. */
+  largeStrings?: LargeStrings<Sink>;
   /** The reply of a success. */
   returns: R;
   /** Status of a success, or a list of which `reply` picks one. Default 200. */
@@ -98,13 +121,14 @@ function route(method: Method, style: Style) {
     Q extends TSchema | undefined = undefined,
     B extends TSchema | undefined = undefined,
     const S extends number = 200,
+    Sink extends StringSink = never,
   >(
     path: string,
-    contract: HttpContract<Caller, P, Q, B, R, S>,
+    contract: HttpContract<Caller, P, Q, B, R, S, Sink>,
   ) => ({
     handle(
       handler: (
-        request: HttpRequest<Caller, Given<P>, Given<Q>, Given<B>>,
+        request: HttpRequest<Caller, Given<P>, Given<Q>, Given<B>, Sink>,
         ctx: Context,
       ) => Promise<Static<R> | Reply<S, Static<R>>> | Static<R> | Reply<S, Static<R>>,
     ): HttpFunction {

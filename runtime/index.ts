@@ -1,8 +1,9 @@
 /** What a function file imports: the builders, the one error class, and the types around them. */
 export { anyone, type Access, type AccessRequest } from "./access.ts";
 export type { Broker, Outcome } from "./broker.ts";
+export { checked } from "./checked.ts";
 export { from, type Call, type Clock, type Context, type Logger, type Resources } from "./context.ts";
-export { http, reply, Reply, type HttpRequest } from "./http.ts";
+export { http, reply, Reply, type HttpRequest, type LargeStrings, type StringSink } from "./http.ts";
 export { Problem, problems, type Detail, type ProblemKind } from "./problem.ts";
 export { queue } from "./queue.ts";
 export { schedule } from "./schedule.ts";

@@ -6,6 +6,7 @@ import type { AnyFunction } from "./function.ts";
 import { callSource } from "./host/call.ts";
 import { Metrics } from "./host/metrics.ts";
 import type { Loaded } from "./host/slot.ts";
+import type { RuntimeSettings } from "./house.ts";
 import { bareSettings, createHost } from "./runtime.ts";
 import { httpTrigger } from "./triggers/http.ts";
 import { deliverer } from "./triggers/queue.ts";
@@ -14,6 +15,7 @@ export interface TryOptions {
   /** Only what the function uses; what it uses beyond that is undefined. */
   resources?: Partial<Resources>;
   clock?: Clock;
+  onCall?: RuntimeSettings["onCall"];
 }
 
 /**
@@ -22,11 +24,12 @@ export interface TryOptions {
  * @example
  * const response = await tryFunction(hello).fetch("/hello?name=Ada");
  */
-export function tryFunction(definition: AnyFunction, { resources = {}, clock }: TryOptions = {}) {
+export function tryFunction(definition: AnyFunction, { resources = {}, clock, onCall }: TryOptions = {}) {
   const log = pino({ level: "silent" });
+  const settings = onCall ? { ...bareSettings, onCall } : bareSettings;
   const host = createHost(
     // A test vouches for giving what its function uses.
-    { settings: bareSettings, resources: resources as Resources, log, ...(clock && { clock }) },
+    { settings, resources: resources as Resources, log, ...(clock && { clock }) },
     new Metrics(),
   );
   const loaded: Loaded = { name: "tried", file: "tried.ts", definition, hash: "test", inputs: [] };

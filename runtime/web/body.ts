@@ -1,87 +1,114 @@
-/** Reads a JSON body within a limit. */
+/** Reads a JSON body within a limit; a large one without having all of it in memory. */
 import { isUtf8 } from "node:buffer";
-import { IncomingMessage } from "node:http";
+import { createHash } from "node:crypto";
+import type { Context } from "../context.ts";
+import type { LargeStrings as LargeStringsContract, StringSink } from "../http.ts";
 import { problems } from "../problem.ts";
 import type { Incoming } from "./incoming.ts";
+import { LargeStrings } from "./large-strings.ts";
+import { MemoryBudget } from "./memory-budget.ts";
+import { receive, tooLarge } from "./receive.ts";
+import { TextBuffer } from "./text-buffer.ts";
+
+export { ClientGone } from "./receive.ts";
 
 export interface Body {
-  bytes: Buffer;
-  value: unknown;
+  readonly value: unknown;
+  /** SHA-256 of the bytes, in hex. */
+  hash(): string;
+  /** See `HttpRequest.large`. */
+  large?(text: string): StringSink | undefined;
+  /** To be called when the call is over. */
+  close?(): Promise<void>;
+}
+
+export interface BodyContract {
+  readonly bodyLimit: number;
+  readonly largeStrings: LargeStringsContract<StringSink> | undefined;
 }
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
-/** The client went away before its request was complete: there is nobody to answer. */
-export class ClientGone extends Error {}
+/** Bodies up to this size, in bytes, are read into memory and no more is thought about it. */
+const small = 256 * 1024;
+
+/** How much of large bodies may be in memory, in all calls together. */
+const budget = new MemoryBudget(64 * 2 ** 20);
 
 /**
  * Reads and parses the body of a request. Throws `unsupported_media_type`, `request_too_large` (as soon as that is
- * known: at the header, or a moment after the byte that passes `limit`) or `invalid_json`; `ClientGone` when the client left.
+ * known: at the header, or a moment after the byte that passes the limit) or `invalid_json`; `ClientGone` when the client left.
  */
-export async function readJson(incoming: Incoming, limit: number): Promise<Body> {
+export async function readJson(incoming: Incoming, contract: BodyContract, ctx: Context): Promise<Body> {
   const type = incoming.header("content-type");
   if (type !== undefined && !jsonType.test(type)) throw problems.unsupportedMediaType();
-  const announced = Number(incoming.header("content-length") ?? 0);
-  if (announced > limit) throw tooLarge(limit);
-  const { source } = incoming;
-  const bytes = source instanceof IncomingMessage ? await readNode(source, limit) : await readWeb(source, limit);
-  return { bytes, value: parse(bytes) };
+  const { bodyLimit } = contract;
+  const announced = Number(incoming.header("content-length") ?? Infinity);
+  if (announced !== Infinity && announced > bodyLimit) throw tooLarge(bodyLimit);
+  return announced <= small ? await readSmall(incoming, bodyLimit) : await readLarge(incoming, contract, ctx);
 }
 
-function parse(bytes: Buffer): unknown {
-  if (bytes.length === 0) throw problems.invalidJson({ message: "A JSON body is required" });
-  if (!isUtf8(bytes)) throw problems.invalidJson({ message: "The body is not UTF-8 text" });
+/** Every string stays in the text. */
+const noLargeStrings: LargeStringsContract<StringSink> = {
+  key: "",
+  over: Infinity,
+  open() {
+    throw new Error("No string is longer than this");
+  },
+};
+
+async function readSmall({ source }: Incoming, limit: number): Promise<Body> {
+  const chunks: Buffer[] = [];
+  await receive(source, { limit, take: (chunk) => void chunks.push(chunk) });
+  const [first] = chunks;
+  const bytes = first && chunks.length === 1 ? first : Buffer.concat(chunks);
+  if (!isUtf8(bytes)) throw notUtf8();
+  return { value: parse(bytes.toString()), hash: () => createHash("sha256").update(bytes).digest("hex") };
+}
+
+async function readLarge({ source }: Incoming, contract: BodyContract, ctx: Context): Promise<Body> {
+  const { bodyLimit: limit, largeStrings } = contract;
+  const share = budget.share();
+  const rest = new TextBuffer(share);
+  const { key, over, open } = largeStrings ?? noLargeStrings;
+  const strings = new LargeStrings({ key, over, open: () => open(ctx) }, rest);
+  const digest = createHash("sha256");
+  let busy: Promise<void> | undefined;
+  const take = (chunk: Buffer) => {
+    digest.update(chunk);
+    return (busy = strings.feed(chunk));
+  };
+  const close = async () => {
+    share.release();
+    await busy?.catch(() => {});
+    await Promise.all(strings.sinks().map((sink) => sink.discard()));
+  };
   try {
-    return JSON.parse(bytes.toString());
+    await receive(source, { limit, take, signal: ctx.signal });
+    if (!rest.isUtf8()) throw notUtf8();
+    const value = parse(rest.toString(), strings.sinks().length === 0);
+    rest.clear();
+    const hash = digest.digest("hex");
+    return { value, hash: () => hash, large: (text) => strings.find(text), close };
   } catch (error) {
-    const position = error instanceof Error ? /at position (\d+)/.exec(error.message)?.[1] : undefined;
+    await close();
+    throw error;
+  }
+}
+
+/** `isWhole`: nothing was taken out of it, so that a place in it is the client's. */
+function parse(text: string, isWhole = true): unknown {
+  if (text === "") throw problems.invalidJson({ message: "A JSON body is required" });
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const position = isWhole && error instanceof Error ? /at position (\d+)/.exec(error.message)?.[1] : undefined;
     throw problems.invalidJson(
       position === undefined ? {} : { message: `The body is not valid JSON (at character ${position})` },
     );
   }
 }
 
-function tooLarge(limit: number) {
-  const megabytes = Math.round((limit / 2 ** 20) * 100) / 100;
-  return problems.requestTooLarge({ message: `The request body is larger than ${megabytes} MB` });
-}
-
-/** How long a client that sends too much may go on before it is answered, in milliseconds. */
-const lingerMs = 1000;
-
-/** Straight from the socket: a web stream in between costs a third of the request. */
-function readNode(request: IncomingMessage, limit: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    let lingering: NodeJS.Timeout | undefined;
-    request.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= limit) return void chunks.push(chunk);
-      // The rest is thrown away for a moment: closing on a client that still writes takes its answer from it.
-      chunks.length = 0;
-      lingering ??= setTimeout(() => reject(tooLarge(limit)), lingerMs);
-    });
-    request.once("end", () => {
-      clearTimeout(lingering);
-      if (size > limit) return reject(tooLarge(limit));
-      const [first] = chunks;
-      resolve(first && chunks.length === 1 ? first : Buffer.concat(chunks));
-    });
-    request.once("error", (error) => reject(new ClientGone("The request ended early", { cause: error })));
-    request.once("close", () => {
-      if (!request.complete) reject(new ClientGone("The request ended early"));
-    });
-  });
-}
-
-async function readWeb(request: Request, limit: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge(limit);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+function notUtf8() {
+  return problems.invalidJson({ message: "The body is not UTF-8 text" });
 }

@@ -1,5 +1,4 @@
 /** One call of an HTTP function, from its request to its answer. Every line here is paid for by every request. */
-import { createHash } from "node:crypto";
 import type { Access } from "../access.ts";
 import { settle, type Context, type Logger } from "../context.ts";
 import type { CallSource, HostCall } from "../host/call.ts";
@@ -7,7 +6,7 @@ import type { Host } from "../host/host.ts";
 import type { CallStats } from "../host/metrics.ts";
 import type { Slot, Version } from "../host/slot.ts";
 import { Limited } from "../host/time-limits.ts";
-import { Reply, type HttpFunction, type HttpRequest } from "../http.ts";
+import { Reply, type HttpFunction, type HttpRequest, type LargeStrings, type StringSink } from "../http.ts";
 import { Problem, problems } from "../problem.ts";
 import type { Style } from "../style.ts";
 import { Answer, problemAnswer } from "./answer.ts";
@@ -21,6 +20,7 @@ export interface Compiled {
   query: { coerce: Coerce; checker: Checker } | undefined;
   body: Checker | undefined;
   bodyLimit: number;
+  largeStrings: LargeStrings<StringSink> | undefined;
   /** Checks replies, where that is on. */
   returns: Checker | undefined;
   status: number;
@@ -43,6 +43,7 @@ export function compileContract(host: Host, { contract, style, handler }: HttpFu
     query: part(contract.query),
     body: contract.body && compile(contract.body),
     bodyLimit: settle(contract.bodyLimit ?? defaults.bodyLimit, resources),
+    largeStrings: contract.largeStrings,
     returns: host.checkReplies ? compile(contract.returns) : undefined,
     status: typeof status === "number" ? status : (status[0] ?? 200),
     concurrency: settle(contract.concurrency ?? defaults.concurrency, resources),
@@ -65,6 +66,10 @@ export class HttpCall extends Limited implements CallSource {
   readonly #id: string;
   readonly #ctx: HostCall & Context;
   readonly #started: number;
+  readonly #request: RequestView;
+  #params: RawParams;
+  #ip: string | undefined;
+  #returned: unknown;
   #reply: ((answer: Answer) => void) | undefined;
 
   /** `reply` is called once, whatever happens: what goes wrong is an answer too. */
@@ -79,6 +84,7 @@ export class HttpCall extends Limited implements CallSource {
     this.#slot = slot;
     this.#version = version;
     this.#incoming = incoming;
+    this.#request = new RequestView(incoming);
     this.#id = requestId(incoming);
     this.#ctx = host.newContext(this);
   }
@@ -97,6 +103,9 @@ export class HttpCall extends Limited implements CallSource {
 
   run(params: RawParams): void {
     this.#version.inflight++;
+    this.#params = params;
+    // Now: of a socket that has gone it cannot be asked any more.
+    if (this.#host.onCall) this.#ip = this.#incoming.ip;
     this.#host.timeLimits.add(this);
     this.#handle(params).then(
       (answer) => this.#end(answer),
@@ -105,6 +114,18 @@ export class HttpCall extends Limited implements CallSource {
   }
 
   #end(answer: Answer): void {
+    const { read } = this.#request;
+    if (!read?.close) return this.#leave(answer);
+    read.close().then(
+      () => this.#leave(answer),
+      (error: unknown) => {
+        this.#ctx.log.error({ err: error }, "what was received could not be discarded");
+        this.#leave(answer);
+      },
+    );
+  }
+
+  #leave(answer: Answer): void {
     this.#answer(answer);
     this.#host.timeLimits.delete(this);
     this.#version.leave();
@@ -115,7 +136,8 @@ export class HttpCall extends Limited implements CallSource {
     const reply = this.#reply;
     if (!reply) return;
     this.#reply = undefined;
-    this.#slot.stats.observe(answer.status, performance.now() - this.#started);
+    const durationMs = performance.now() - this.#started;
+    this.#slot.stats.observe(answer.status, durationMs);
     try {
       reply(answer);
     } catch (error) {
@@ -123,6 +145,17 @@ export class HttpCall extends Limited implements CallSource {
       this.#ctx.log.error({ err: error }, "the answer could not be sent");
       reply(problemAnswer(this.#version.compiled.style, problems.internal(), this.#id));
     }
+    this.#host.onCall?.({
+      function: this.#slot.name,
+      method: this.#incoming.method,
+      path: this.#version.loaded.definition.path,
+      params: this.#params,
+      status: answer.status,
+      durationMs,
+      ip: this.#ip,
+      caller: this.#request.caller,
+      reply: this.#returned,
+    });
   }
 
   override expire(): void {
@@ -134,7 +167,7 @@ export class HttpCall extends Limited implements CallSource {
   async #handle(rawParams: RawParams): Promise<Answer> {
     const { compiled } = this.#version;
     const incoming = this.#incoming;
-    const request = new RequestView(incoming);
+    const request = this.#request;
     const admitted = compiled.access.check(request, this.#ctx);
     request.caller = admitted instanceof Promise ? await admitted : admitted;
     if (compiled.params) {
@@ -146,9 +179,9 @@ export class HttpCall extends Limited implements CallSource {
       compiled.query.checker.check(request.query);
     }
     if (compiled.body) {
-      const read = await readJson(incoming, compiled.bodyLimit);
-      compiled.body.check(read.value);
-      request.read = read;
+      request.read = await readJson(incoming, compiled, this.#ctx);
+      if (!this.#reply) throw new ClientGone("Its time was up before its request was complete");
+      compiled.body.check(request.read.value);
     }
     return this.#success(await compiled.handler(request, this.#ctx));
   }
@@ -167,6 +200,7 @@ export class HttpCall extends Limited implements CallSource {
       Object.assign(headers, result.headers);
     }
     if (compiled.returns) checkReply(compiled.returns, body);
+    this.#returned = body;
     const data = compiled.style.envelope ? compiled.style.envelope(body, status) : body;
     const empty = status === 204 || this.#incoming.method === "HEAD";
     return new Answer(status, headers, empty ? null : JSON.stringify(data));
@@ -213,9 +247,15 @@ class RequestView implements HttpRequest {
   }
 
   bodyHash(): string {
-    return this.read ? createHash("sha256").update(this.read.bytes).digest("hex") : "";
+    return this.read?.hash() ?? "";
+  }
+
+  get large(): (text: string) => StringSink | undefined {
+    return this.read?.large ?? notLarge;
   }
 }
+
+const notLarge = () => undefined;
 
 /** Reads parameters of a query; one that is given twice is a list. */
 function queryReader(search: string): (name: string) => unknown {

@@ -1,6 +1,5 @@
 /** The HTTP server: h3's own in production, listhen in development. Both are stopped by us, not by themselves. */
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
-import { listen } from "listhen";
 import { OperatorError } from "../house.ts";
 import type { Dispatch } from "../triggers/http.ts";
 import type { Answer } from "./answer.ts";
@@ -38,6 +37,8 @@ export async function serveProduction(dispatch: Dispatch, options: ServeOptions)
 /** Serves with listhen, for `fn dev`. */
 export async function serveDevelopment(dispatch: Dispatch, options: ServeOptions): Promise<HttpServer> {
   const door = { closing: false };
+  // Only here: nobody else is to pay for what it brings along.
+  const { listen } = await import("listhen");
   try {
     const { server } = await listen(listenerOf(dispatch, door), {
       port: { port: options.port, alternativePortRange: [options.port, options.port] },

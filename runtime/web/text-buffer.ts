@@ -1,0 +1,63 @@
+/** Bytes that become a text: they grow as far as the budget lets them. */
+import { isUtf8 } from "node:buffer";
+import type { MemoryShare } from "./memory-budget.ts";
+
+const firstCapacity = 16 * 1024;
+
+export class TextBuffer {
+  #bytes = Buffer.allocUnsafe(0);
+  #length = 0;
+  readonly #share: MemoryShare;
+
+  constructor(share: MemoryShare) {
+    this.#share = share;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** A promise when memory has to be waited for; the piece must stay as it is meanwhile. */
+  append(piece: Buffer): Promise<void> | undefined {
+    const needed = this.#length + piece.length;
+    if (needed <= this.#bytes.length) return void this.#copy(piece);
+    const capacity = Math.max(needed, this.#bytes.length * 2, firstCapacity);
+    const waiting = this.#share.take(capacity - this.#bytes.length);
+    if (waiting) return waiting.then(() => this.#growTo(capacity, piece));
+    return this.#growTo(capacity, piece);
+  }
+
+  #growTo(capacity: number, piece: Buffer): undefined {
+    const larger = Buffer.allocUnsafeSlow(capacity);
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+    this.#copy(piece);
+  }
+
+  #copy(piece: Buffer): void {
+    piece.copy(this.#bytes, this.#length);
+    this.#length += piece.length;
+  }
+
+  /** A view, good until the next change. */
+  from(start: number): Buffer {
+    return this.#bytes.subarray(start, this.#length);
+  }
+
+  truncate(length: number): void {
+    this.#length = length;
+  }
+
+  clear(): void {
+    this.#bytes = Buffer.alloc(0);
+    this.#length = 0;
+  }
+
+  isUtf8(): boolean {
+    return isUtf8(this.from(0));
+  }
+
+  toString(): string {
+    return this.#bytes.toString("utf8", 0, this.#length);
+  }
+}
