@@ -22,12 +22,21 @@ export interface Delivery {
 }
 
 /** What the consumer decided. The driver acts on it before it acknowledges, so that a crash in between redelivers. */
-export type Outcome =
+export type Outcome = (
   | { kind: "done" }
   /** Deliver again with the next attempt number once `delayMs` (one of the declared delays) has passed. */
   | { kind: "retry"; delayMs: number }
+  /**
+   * Nothing was tried: deliver again as the same attempt, at its old place (`front`) or behind all that waits (`end`).
+   * On RabbitMQ `front` counts as one of the few deliveries that a message may have without an acknowledgement.
+   */
+  | { kind: "requeue"; at: "front" | "end" }
   /** Move to the dead letter queue, with the reason in its header `x-reason`. */
-  | { kind: "dead"; reason: string };
+  | { kind: "dead"; reason: string }
+) & {
+  /** Whom the handler called is in trouble or asks for patience: work on less at once, if others say so too. */
+  ease?: boolean;
+};
 
 export interface PublishOptions {
   /** Attempt number that the consumer will see. Default 1. */
@@ -38,12 +47,14 @@ export interface PublishOptions {
 }
 
 export interface ConsumeOptions {
-  /** How many deliveries may be in progress at once; the driver prefetches no more than this. */
+  /** How many deliveries may be in hand at once; the driver prefetches no more than this. */
   concurrency: number;
 }
 
 /** One consumer. Several may consume one queue, in one process or many. */
 export interface Consumer {
+  /** Takes nothing new from now on. What is in hand goes on. Resolves when a message that is given back goes to others. */
+  stop(): Promise<void>;
   /** Takes nothing new from now on; resolves when every delivery in progress has been acknowledged. */
   drain(): Promise<void>;
 }
@@ -71,6 +82,12 @@ export interface Broker {
    */
   consume(queue: string, options: ConsumeOptions, handle: (delivery: Delivery) => Promise<Outcome>): Promise<Consumer>;
   depth(queue: string): Promise<QueueDepth>;
+  /**
+   * Takes the wanted ones out of what waits in a queue now, and returns how many those were. The others keep their
+   * order. For queues without a consumer: a dead letter queue. Never loses a message; one that it ends upon (a crash, a
+   * lost connection) may be there twice.
+   */
+  take(queue: string, wanted: (message: unknown) => boolean | Promise<boolean>): Promise<number>;
   /** Whether a publish would be taken now. Cheap: never waits for the network. */
   isConnected(): boolean;
   close(): Promise<void>;

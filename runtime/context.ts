@@ -30,6 +30,8 @@ export interface Call {
   readonly log: Logger;
   /** Aborted when the call's time is up, its caller has gone, or the process must end. */
   readonly signal: AbortSignal;
+  /** Whether the process is about to stop: what only waits for something should wait no longer. */
+  readonly isStopping: boolean;
   readonly trace: Trace;
   readonly clock: Clock;
   /** Lets work go on after the reply. Its failure is logged; stopping waits for it. */

@@ -2,7 +2,7 @@
 import type { CommandDef } from "citty";
 import type { Broker } from "./broker.ts";
 import type { Context, Logger, Resources } from "./context.ts";
-import type { Defaults } from "./host/host.ts";
+import type { AnsweredCall, Defaults } from "./host/host.ts";
 import type { Metrics } from "./host/metrics.ts";
 import type { Problem } from "./problem.ts";
 
@@ -29,6 +29,8 @@ export interface RuntimeSettings {
   claimTick?: (name: string, at: Date) => Promise<boolean>;
   /** Names what a caller should be told of an error that is not a `Problem`. */
   translate?: (error: unknown) => Problem | undefined;
+  /** Told of every call of an HTTP function, after its answer: for a log of who called what. Must be quick. */
+  onCall?: (call: AnsweredCall) => void;
   /** Asked by `/health/ready`, beside the runtime's own state. */
   isReady?: () => boolean;
   /** Milliseconds between "not ready" and closing the door, for a proxy to notice. */
@@ -53,14 +55,16 @@ export interface House<Config = unknown, R extends Resources = Resources> {
   welcome?(ctx: Context, url: string): Promise<readonly (readonly [string, string])[]>;
   /** Headers that `fn invoke` sends unless told otherwise, so that a developer need not look for a token. */
   invokeHeaders?(resources: R): Promise<Readonly<Record<string, string>>>;
-  /** Further commands of `fn`. */
-  commands?(tools: HouseTools): Record<string, CommandDef>;
+  /** Further commands of `fn`, each loaded when it is asked for. */
+  commands?(tools: HouseTools): Record<string, () => Promise<CommandDef>>;
 }
 
 /** What a house's own commands work with. */
 export interface HouseTools {
   /** Opens the resources as a tool, runs, and closes them again, also when `run` throws. */
   withContext<T>(run: (ctx: Context) => Promise<T>): Promise<T>;
+  /** Aligned columns for a terminal, under a heading line. */
+  table<Row extends object>(rows: readonly Row[], columns: readonly (keyof Row & string)[]): string;
 }
 
 /** Everything wrong with the configuration, each by the name of its variable. Ends the process with exit code 78. */

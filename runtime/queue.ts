@@ -4,12 +4,21 @@ import type { Outcome } from "./broker.ts";
 import type { Context, Setting } from "./context.ts";
 import type { Limits } from "./limits.ts";
 
-export interface QueueContract<M extends TSchema> extends Limits {
+/** Deliveries in progress at once in this process: as many as the load asks for, between two bounds. */
+export interface Workers {
+  /** Kept when idle, and left when handlers ask for ease. */
+  min: number;
+  max: number;
+  /** Messages taken from the queue, in progress or waiting for their turn here. Default `max`; less bounds it. */
+  prefetch?: number;
+}
+
+export interface QueueContract<M extends TSchema> extends Omit<Limits, "concurrency"> {
   summary?: string;
   /** What a message must look like; one that does not goes to the dead letter queue. */
   message: M;
-  /** Deliveries in progress at once in this process. Default 10. */
-  concurrency?: Setting<number>;
+  /** Deliveries in progress at once in this process: always so many, or as `Workers` say. Default 10. */
+  concurrency?: Setting<number | Workers>;
   /** Delays in seconds before the second, third, … attempt of a message whose handler threw. Default: no retry. */
   retry?: Setting<readonly number[]>;
   /** Queue that takes what is given up. */

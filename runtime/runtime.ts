@@ -5,7 +5,7 @@ import type { Clock, Logger, Resources } from "./context.ts";
 import type { Kind } from "./function.ts";
 import { callContexts, systemClock } from "./host/call.ts";
 import { discover, isSelected } from "./host/discover.ts";
-import type { Defaults, Host } from "./host/host.ts";
+import type { AnsweredCall, Defaults, Host } from "./host/host.ts";
 import { load, type Fault } from "./host/load.ts";
 import { Metrics } from "./host/metrics.ts";
 import type { Loaded } from "./host/slot.ts";
@@ -69,13 +69,13 @@ export type Runtime = Awaited<ReturnType<typeof createRuntime>>;
 export async function createRuntime(options: RuntimeOptions) {
   const { root, settings, log } = options;
   const metrics = options.metrics ?? new Metrics();
-  const host = createHost(options, metrics);
+  let state: "starting" | "ready" | "stopping" | "stopped" = "starting";
+  const host = createHost({ ...options, isStopping: () => state === "stopping" }, metrics);
   const http = httpTrigger(host);
   const triggers = triggersOf(host, http);
   const functions = new Map<string, Loaded>();
   /** Files whose newest content is not what runs: they are tried again at every reload. */
   const broken = new Set<string>();
-  let state: "starting" | "ready" | "stopping" | "stopped" = "starting";
 
   const selected = async () => (await discover(root)).filter(({ name }) => isSelected(name, settings.functions));
   const check = (all: readonly Loaded[]) => checkAll(all, triggers);
@@ -176,8 +176,10 @@ export async function createRuntime(options: RuntimeOptions) {
       const drained = Promise.all([
         server?.stopAccepting(),
         ...[...triggers.values()].map((trigger) => trigger.drain()),
-        host.settled(),
-      ]).then(() => true);
+      ])
+        // Last, for a call may leave work behind until its end.
+        .then(() => host.settled())
+        .then(() => true);
       const { promise: late, resolve: tooLate } = Promise.withResolvers<boolean>();
       const timer = setTimeout(() => {
         host.timeLimits.expireAll();
@@ -232,7 +234,7 @@ function describe({ name, definition, hash }: Loaded, triggers: ReadonlyMap<Kind
 
 /** Makes what triggers work with. `settled` resolves once nothing runs in the background. */
 export function createHost(
-  options: Pick<RuntimeOptions, "settings" | "resources" | "log" | "clock">,
+  options: Pick<RuntimeOptions, "settings" | "resources" | "log" | "clock"> & { isStopping?: () => boolean },
   metrics: Metrics,
 ): Host & { settled(): Promise<void> } {
   const { settings, resources, log } = options;
@@ -258,14 +260,26 @@ export function createHost(
     timeLimits: new TimeLimits(),
     defaults: settings.defaults,
     checkReplies: !settings.production,
-    newContext: callContexts(resources, clock, background),
+    newContext: callContexts(resources, clock, background, options.isStopping),
     translate: (error) => settings.translate?.(error),
+    onCall: settings.onCall && quietly(settings.onCall, log),
     claimTick: settings.claimTick ?? (async () => true),
     now: () => clock.now(),
     background,
     async settled() {
       if (pending > 0) await new Promise<void>((resolve) => waiting.push(resolve));
     },
+  };
+}
+
+/** Whatever goes wrong in telling of a call is no affair of its caller. */
+function quietly(tell: (call: AnsweredCall) => void, log: Logger): (call: AnsweredCall) => void {
+  return (call) => {
+    try {
+      tell(call);
+    } catch (error) {
+      log.error({ err: error, function: call.function }, "a call could not be told of");
+    }
   };
 }
 

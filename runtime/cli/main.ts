@@ -2,15 +2,18 @@
 import { runCommand, renderUsage, type CommandDef } from "citty";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { ConfigFaults, OperatorError } from "../house.ts";
+import { Problem, problems } from "../problem.ts";
 import { FunctionFaults } from "../runtime.ts";
 import { commands } from "./commands.ts";
 import { openSession } from "./session.ts";
+import { saveMemory } from "./thrift.ts";
 
 /** sysexits.h: the command was used wrongly; the configuration is wrong. */
 const exitUsage = 64;
 const exitConfig = 78;
 
 async function main(args: readonly string[]): Promise<number> {
+  saveMemory();
   let root: CommandDef;
   try {
     root = commands(await openSession(process.cwd()));
@@ -23,9 +26,8 @@ async function main(args: readonly string[]): Promise<number> {
     return first === undefined ? exitUsage : 0;
   }
   if (args.includes("--help") || args.includes("-h")) {
-    const subCommands = root.subCommands as Record<string, CommandDef>;
-    const command = subCommands[first];
-    const nested = (command?.subCommands as Record<string, CommandDef> | undefined)?.[args[1] ?? ""];
+    const command = await subCommand(root, first);
+    const nested = command && (await subCommand(command, args[1] ?? ""));
     await usage(nested ?? command ?? root, nested ? command : root);
     return 0;
   }
@@ -35,6 +37,13 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     return explain(error);
   }
+}
+
+/** Ours are values, and those of the house functions that load one. */
+async function subCommand(command: CommandDef, name: string): Promise<CommandDef | undefined> {
+  const all = command.subCommands as Record<string, CommandDef | (() => Promise<CommandDef>)> | undefined;
+  const found = all?.[name];
+  return typeof found === "function" ? await found() : found;
 }
 
 /** citty colours its pages whatever reads them. */
@@ -56,9 +65,9 @@ function explain(error: unknown): number {
     for (const { file, message } of error.faults) say(`  ${styleText("bold", file)} ${message}`);
     return 1;
   }
-  if (error instanceof OperatorError) {
+  if (error instanceof OperatorError || error instanceof Problem) {
     say(`${styleText("red", "error")} ${error.message}`);
-    return 1;
+    return error instanceof Problem && error.code === problems.invalidRequest.code ? exitUsage : 1;
   }
   if (error instanceof Error && error.name === "CLIError") {
     say(`${error.message}\nTry: fn --help`);

@@ -1,9 +1,11 @@
 /** `fn start` and `fn dev`: run the system until told to stop. */
 import { styleText } from "node:util";
 import type { Logger } from "../context.ts";
+import { endBundler } from "../host/load.ts";
 import { createRuntime, type Runtime } from "../runtime.ts";
 import { serveDevelopment, serveProduction, type HttpServer } from "../web/server.ts";
 import { openHouse, type Opened, type Session } from "./session.ts";
+import { spendMemory } from "./thrift.ts";
 import { watch } from "./watch.ts";
 
 /** Runs until SIGTERM or SIGINT, then stops in order and exits: 0 when all ended in time, 1 when not. */
@@ -25,6 +27,9 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
     runtime = await createRuntime({ root, ...about, settings, resources, log, metrics });
     server = await (dev ? serveDevelopment : serveProduction)(runtime.dispatch, settings.http);
     await runtime.start();
+    if (!dev) await endBundler();
+    // A worker waits for others most of its time; whoever answers requests is waited for.
+    if (runtime.list().some(({ trigger }) => trigger === "http" || trigger === "smtp")) spendMemory();
   } catch (error) {
     await runtime?.stop();
     server?.cut();

@@ -8,6 +8,7 @@ import { Metrics } from "../host/metrics.ts";
 import { nearestRoot } from "../host/load.ts";
 import { OperatorError, type House, type HouseTools, type Opening } from "../house.ts";
 import { createLog } from "./log.ts";
+import { table } from "./table.ts";
 
 /** The house as the commands see it: they hand its own values back to it, and look at none of them. */
 export type AnyHouse = House<unknown, Resources>;
@@ -46,7 +47,9 @@ export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): P
   const log = houseLog(house, config, purpose);
   const metrics = new Metrics();
   const owned: { close(): Promise<void> }[] = [];
+  const pending = new Set<Promise<unknown>>();
   const close = async () => {
+    while (pending.size > 0) await Promise.all(pending);
     for (const resource of owned.splice(0).toReversed()) {
       await resource.close().catch((error: unknown) => log.error({ err: error }, "a resource did not close"));
     }
@@ -57,7 +60,10 @@ export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): P
   };
   try {
     const resources = await house.open(config, { log, metrics, purpose, own });
-    const inBackground = (work: Promise<unknown>) => void work.catch((err: unknown) => log.error({ err }, "failed"));
+    const inBackground = (work: Promise<unknown>) => {
+      const done = work.catch((err: unknown) => log.error({ err }, "failed")).finally(() => pending.delete(done));
+      pending.add(done);
+    };
     const ctx = callContexts(resources, systemClock, inBackground)(callSource(log, {}));
     return { config, resources, ctx, log, metrics, close };
   } catch (error) {
@@ -79,7 +85,7 @@ export async function withHouse<T>(house: AnyHouse, run: (opened: Opened) => Pro
 
 /** For a house's own commands. */
 export function houseTools(house: AnyHouse): HouseTools {
-  return { withContext: (run) => withHouse(house, ({ ctx }) => run(ctx)) };
+  return { withContext: (run) => withHouse(house, ({ ctx }) => run(ctx)), table };
 }
 
 /** On stdout; a tool's goes to stderr, and only when something is wrong. */

@@ -46,6 +46,7 @@ export function callContexts(
   resources: Resources,
   clock: Clock,
   background: (work: Promise<unknown>) => void,
+  isStopping: () => boolean = () => false,
 ): (source: CallSource) => HostCall & Context {
   class CallContext implements HostCall {
     readonly #source: CallSource;
@@ -65,6 +66,10 @@ export function callContexts(
 
     get log(): Logger {
       return (this.#log ??= this.#source.log.child({ ...this.#source.bindings(), trace_id: this.trace.traceId }));
+    }
+
+    get isStopping(): boolean {
+      return isStopping();
     }
 
     get trace(): Trace {

@@ -14,6 +14,24 @@ export interface Defaults {
   bodyLimit: number;
 }
 
+/** A call of an HTTP function that has been answered. */
+export interface AnsweredCall {
+  readonly function: string;
+  readonly method: string;
+  /** The route's pattern: `/api/v1/mail/status/:id`. */
+  readonly path: string;
+  /** The path's parameters as they were sent. */
+  readonly params: Readonly<Record<string, string>> | undefined;
+  readonly status: number;
+  readonly durationMs: number;
+  /** The socket's other end. */
+  readonly ip: string | undefined;
+  /** Who called, as far as the access rule found out; also of a call that it then refused. */
+  readonly caller: unknown;
+  /** What the handler returned, before any envelope; undefined for a problem. */
+  readonly reply: unknown;
+}
+
 export interface Host {
   readonly resources: Resources;
   readonly log: Logger;
@@ -28,6 +46,8 @@ export interface Host {
   translate(error: unknown): Problem | undefined;
   /** Whether this process is the one to run a schedule's tick. */
   claimTick(name: string, at: Date): Promise<boolean>;
+  /** Told of every call of an HTTP function, after its answer. Never throws. */
+  readonly onCall: ((call: AnsweredCall) => void) | undefined;
   now(): Date;
   /** Takes over a promise that nobody waits for: its failure is logged, and stopping waits for it. */
   background(work: Promise<unknown>): void;

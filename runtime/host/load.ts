@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { types } from "node:util";
-import { build, type BuildFailure, type OutputFile, type Plugin } from "esbuild";
+import { build, stop, type BuildFailure, type OutputFile, type Plugin } from "esbuild";
 import { isFunction } from "../function.ts";
 import type { FoundFile } from "./discover.ts";
 import type { Loaded } from "./slot.ts";
@@ -94,6 +94,11 @@ export async function bundle(
     faults.push(...part.faults);
   }
   return { bundles, faults };
+}
+
+/** Ends esbuild, which else stays as a process of 20 MB. The next bundle starts it again. */
+export async function endBundler(): Promise<void> {
+  await stop();
 }
 
 async function bundleAll(root: string, files: readonly FoundFile[]): Promise<Map<string, Bundle>> {

@@ -9,13 +9,15 @@ const bucketsMs = buckets.map((seconds) => seconds * 1000);
 export class CallStats {
   readonly function: string;
   readonly trigger: string;
-  /** Calls by outcome: an HTTP status, or `done`, `retry`, `dead`, `failed`. */
+  /** Calls by outcome: an HTTP status, or `done`, `retry`, `requeue`, `dead`, `failed`. */
   readonly outcomes = new Map<string | number, number>();
   readonly counts = new Float64Array(buckets.length + 1);
   sumMs = 0;
   shed = 0;
   /** Read at scrape time. */
   inflight: () => number = () => 0;
+  /** Of a function whose calls wait at a gate. */
+  gate: () => { readonly limit: number; readonly waiting: number } | undefined = () => undefined;
 
   constructor(name: string, trigger: string) {
     this.function = name;
@@ -53,6 +55,12 @@ export class Metrics {
     this.#register("function_calls_in_progress", "gauge", "Calls in progress", (stats) => [
       { labels: {}, value: stats.inflight() },
     ]);
+    this.#register("function_calls_limit", "gauge", "Calls that may be in progress at once now", ({ gate }) =>
+      gateSample(gate()?.limit),
+    );
+    this.#register("function_calls_waiting", "gauge", "Calls that wait for their turn in this process", ({ gate }) =>
+      gateSample(gate()?.waiting),
+    );
     this.#register("function_call_duration_seconds", "histogram", "Duration of calls", histogram);
   }
 
@@ -90,6 +98,10 @@ export class Metrics {
     // The registry needs only `name` and `get`; its type asks for one of its own classes.
     this.registry.registerMetric(metric as unknown as Metric);
   }
+}
+
+function gateSample(value: number | undefined): Sample[] {
+  return value === undefined ? [] : [{ labels: {}, value }];
 }
 
 function histogram(stats: CallStats): Sample[] {

@@ -3,13 +3,14 @@ import type { TSchema } from "typebox";
 import type { Consumer, Delivery, Outcome, QueueDeclaration } from "../broker.ts";
 import { settle, type Logger } from "../context.ts";
 import type { Fault } from "../host/load.ts";
+import { Gate } from "../host/gate.ts";
 import type { CallStats } from "../host/metrics.ts";
 import { Slot, Version, type Loaded } from "../host/slot.ts";
 import { callSource } from "../host/call.ts";
 import type { Host } from "../host/host.ts";
 import { Limited } from "../host/time-limits.ts";
 import { Problem, problems } from "../problem.ts";
-import type { QueueFunction } from "../queue.ts";
+import type { QueueFunction, Workers } from "../queue.ts";
 import { compile, type Checker } from "../web/validate.ts";
 import type { Trigger } from "./trigger.ts";
 
@@ -18,7 +19,7 @@ const defaultConcurrency = 10;
 interface Compiled {
   queue: string;
   message: Checker;
-  concurrency: number;
+  workers: Required<Workers>;
   timeLimitMs: number;
   ladderMs: readonly number[];
   deadLetter: string | undefined;
@@ -29,7 +30,12 @@ interface Shared {
   stats: CallStats;
   log: Logger;
 }
-type QueueSlot = Slot<QueueFunction, Compiled> & Shared & { consumer: Consumer };
+/** A consumer, and the gate that its deliveries pass. */
+interface Intake {
+  consumer: Consumer;
+  gate: Gate;
+}
+type QueueSlot = Slot<QueueFunction, Compiled> & Shared & { intake: Intake };
 
 export function queueTrigger(host: Host): Trigger {
   const slots = new Map<string, QueueSlot>();
@@ -44,37 +50,42 @@ export function queueTrigger(host: Host): Trigger {
       await host.broker.declare([declaration(version.compiled)]);
       const slot = slots.get(loaded.name);
       const shared: Shared = slot ?? sharedOf(host, loaded.name);
-      const { queue, concurrency } = version.compiled;
-      const consumer = await host.broker.consume(queue, { concurrency }, (delivery) =>
-        deliver(host, version, shared, delivery),
+      const { queue, workers } = version.compiled;
+      const gate = new Gate(workers, slot?.intake.gate.limit);
+      const consumer = await host.broker.consume(queue, { concurrency: workers.prefetch }, (delivery) =>
+        admit(gate, () => deliver(host, version, shared, delivery)),
       );
+      const intake: Intake = { consumer, gate };
       if (slot) {
-        const previous = slot.consumer;
-        slot.consumer = consumer;
-        host.background(Promise.all([slot.swap(version), previous.drain()]));
+        const previous = slot.intake;
+        slot.intake = intake;
+        host.background(Promise.all([slot.swap(version), drain(previous)]));
         return;
       }
-      const made: QueueSlot = Object.assign(new Slot(loaded.name, version), { consumer, ...shared });
+      const made: QueueSlot = Object.assign(new Slot(loaded.name, version), { intake, ...shared });
       shared.stats.inflight = () => made.inflight;
+      shared.stats.gate = () => made.intake.gate;
       slots.set(loaded.name, made);
     },
 
     async unmount(name) {
       const slot = slots.get(name);
       slots.delete(name);
-      await slot?.consumer.drain();
+      if (slot) await drain(slot.intake);
     },
 
     async drain() {
-      await Promise.all([...slots.values()].map(async (slot) => [await slot.consumer.drain(), await slot.idle()]));
+      await Promise.all([...slots.values()].map(async (slot) => [await drain(slot.intake), await slot.idle()]));
     },
 
     describe: (definition) => {
       if (definition.kind !== "queue") return { where: "", access: "", limits: "" };
-      const { queue, concurrency, timeLimitMs, ladderMs, deadLetter } = compileContract(host, definition);
+      const { queue, workers, timeLimitMs, ladderMs, deadLetter } = compileContract(host, definition);
       const ladder = ladderMs.length > 0 ? `, retry after ${ladderMs.map((ms) => ms / 1000).join(" ")} s` : "";
       const dead = deadLetter ? `, then ${deadLetter}` : "";
-      return { where: queue, access: "-", limits: `${concurrency} at once, ${timeLimitMs / 1000} s${ladder}${dead}` };
+      const { min, max } = workers;
+      const atOnce = min === max ? max : `${min} to ${max}`;
+      return { where: queue, access: "-", limits: `${atOnce} at once, ${timeLimitMs / 1000} s${ladder}${dead}` };
     },
   };
 }
@@ -92,11 +103,18 @@ function compileContract(host: Host, { queue, contract }: QueueFunction): Compil
   return {
     queue: settle(queue, resources),
     message: compile(contract.message),
-    concurrency: settle(contract.concurrency ?? defaultConcurrency, resources),
+    workers: workersOf(settle(contract.concurrency ?? defaultConcurrency, resources)),
     timeLimitMs: settle(contract.timeLimitMs ?? defaults.timeLimitMs, resources),
     ladderMs: settle(contract.retry ?? [], resources).map((seconds) => seconds * 1000),
     deadLetter: contract.deadLetter === undefined ? undefined : settle(contract.deadLetter, resources),
   };
+}
+
+/** More than what is prefetched never runs at once. */
+function workersOf(setting: number | Workers): Required<Workers> {
+  if (typeof setting === "number") return { min: setting, max: setting, prefetch: setting };
+  const { min, max, prefetch = max } = setting;
+  return { min: Math.min(min, max, prefetch), max: Math.min(max, prefetch), prefetch };
 }
 
 function declaration({ queue, ladderMs, deadLetter }: Compiled): QueueDeclaration {
@@ -116,6 +134,8 @@ function checkQueues(host: Host, functions: readonly Loaded<QueueFunction>[]): F
     if (other) faults.push({ file, message: `the queue ${name} is consumed by ${other} already` });
     if (!/^[\w.-]{1,200}$/.test(name)) faults.push({ file, message: `"${name}" is no name for a queue` });
     taken.set(name, file);
+    const { min, prefetch } = workersOf(settle(definition.contract.concurrency ?? defaultConcurrency, host.resources));
+    if (!(min >= 1 && prefetch >= 1)) faults.push({ file, message: "its concurrency is less than one" });
     try {
       compile(definition.contract.message as TSchema);
     } catch (error) {
@@ -123,6 +143,25 @@ function checkQueues(host: Host, functions: readonly Loaded<QueueFunction>[]): F
     }
   }
   return faults;
+}
+
+/**
+ * Lets a delivery run when its turn comes. Waiting is not part of its time. One that still waits when the gate closes
+ * goes back to its place in the queue.
+ */
+async function admit(gate: Gate, run: () => Promise<Outcome>): Promise<Outcome> {
+  if (!(await gate.enter())) return { kind: "requeue", at: "front" };
+  const begun = performance.now();
+  const outcome = await run();
+  gate.leave(begun, outcome.ease === true);
+  return outcome;
+}
+
+/** Resolves when what has passed the gate has been acknowledged, and what waited is back in the queue. */
+async function drain({ consumer, gate }: Intake): Promise<void> {
+  await consumer.stop();
+  gate.close();
+  await consumer.drain();
 }
 
 /** Handles one delivery on a version. Never throws: what goes wrong becomes a retry, or the end of the message. */
