@@ -26,6 +26,7 @@ test("with all parts there the system is healthy; each that is away is named; ba
     status: "degraded",
     version: ctx.version,
     services: { ...healthy, keydb: "error" },
+    message: "KeyDB is away: status comes from PostgreSQL and rate limits are not enforced",
   });
   await redis.start();
   await eventually(isHealthy, { what: "healthy with the cache back" });

@@ -5,7 +5,11 @@ export interface HealthReport {
   status: "healthy" | "degraded";
   version: string;
   services: { postgresql: "ok" | "error"; keydb: "ok" | "error"; rabbitmq: "ok" | "error" };
+  /** What does not hold for now. */
+  message?: string;
 }
+
+const withoutKeydb = "KeyDB is away: status comes from PostgreSQL and rate limits are not enforced";
 
 /** Longest wait for a part, in milliseconds. */
 const patienceMs = 1000;
@@ -22,6 +26,7 @@ export async function checkHealth(ctx: Pick<Context, "db" | "cache" | "broker" |
     status: postgresql && keydb && rabbitmq ? "healthy" : "degraded",
     version: ctx.version,
     services: { postgresql: word(postgresql), keydb: word(keydb), rabbitmq: word(rabbitmq) },
+    ...(!keydb && { message: withoutKeydb }),
   };
 }
 

@@ -5,9 +5,10 @@ import * as assert from "uvu/assert";
 import { startRedis } from "../../ops/harness/services.ts";
 import { eventually, freshRedis } from "../../ops/harness/test.ts";
 import { noCache, openRedisCache, type Cache } from "./cache.ts";
+import { openRedis, type Redis } from "./redis.ts";
 
 const log = pino({ level: "silent" });
-const test = suite<{ url: string; cache: Cache; raw: ReturnType<typeof createClient> }>("cache");
+const test = suite<{ url: string; redis: Redis; cache: Cache; raw: ReturnType<typeof createClient> }>("cache");
 
 /** The first write to a fresh server takes another round trip, for it has to be told the script. */
 const ready = (cache: Cache) =>
@@ -21,14 +22,15 @@ const ready = (cache: Cache) =>
 
 test.before(async (state) => {
   state.url = await freshRedis();
-  state.cache = openRedisCache({ url: state.url, log });
+  state.redis = openRedis({ url: state.url, log });
+  state.cache = openRedisCache(state.redis);
   state.raw = createClient({ url: state.url });
   await state.raw.connect();
   await ready(state.cache);
 });
-test.after(async ({ cache, raw }) => {
+test.after(async ({ redis, raw }) => {
   raw.destroy();
-  await cache.close();
+  await redis.close();
 });
 
 test("what was put is got, in the order of the calls", async ({ cache }) => {
@@ -51,12 +53,13 @@ test("an older version never replaces a newer one; the same one does", async ({ 
 });
 
 test("two processes share it", async ({ url, cache }) => {
-  const other = openRedisCache({ url, log });
+  const redis = openRedis({ url, log });
+  const other = openRedisCache(redis);
   await ready(other);
   cache.put("c", { from: "one" }, 1, 60);
   await cache.get("c");
   assert.equal(await other.get("c"), { from: "one" });
-  await other.close();
+  await redis.close();
 });
 
 test("a value stays for its time and no longer", async ({ cache, raw }) => {
@@ -80,7 +83,8 @@ test("what somebody else wrote there is a miss, and is written over", async ({ c
 
 test("while it is away reads miss at once and writes are dropped; back, it works again", async () => {
   const server = await startRedis({ durable: false });
-  const cache = openRedisCache({ url: server.url, log });
+  const redis = openRedis({ url: server.url, log });
+  const cache = openRedisCache(redis);
   await ready(cache);
   cache.put("a", { n: 1 }, 1, 60);
   assert.equal(await cache.get("a"), { n: 1 });
@@ -97,13 +101,14 @@ test("while it is away reads miss at once and writes are dropped; back, it works
   await ready(cache);
   cache.put("a", { n: 2 }, 1, 60);
   assert.equal(await cache.get("a"), { n: 2 });
-  await cache.close();
+  await redis.close();
   await server.close();
 });
 
 test("one that says nothing any more costs a read a quarter of a second", async () => {
   const server = await startRedis({ durable: false });
-  const cache = openRedisCache({ url: server.url, log });
+  const redis = openRedis({ url: server.url, log });
+  const cache = openRedisCache(redis);
   await ready(cache);
   const frozen = createClient({ url: server.url });
   await frozen.connect();
@@ -113,18 +118,19 @@ test("one that says nothing any more costs a read a quarter of a second", async 
   assert.ok(performance.now() - started < 600);
   assert.is(await cache.ping(), false, "and it is not said to be well");
   frozen.destroy();
-  await cache.close();
+  await redis.close();
   await server.close();
 });
 
 test("opened while it is away, it does not hold anything up, closes, and its log has no password", async () => {
   const lines: string[] = [];
   const told = pino({ level: "trace" }, { write: (line: string) => void lines.push(line) });
-  const cache = openRedisCache({ url: "redis://:hunter2@127.0.0.1:1", log: told });
+  const redis = openRedis({ url: "redis://:hunter2@127.0.0.1:1", log: told });
+  const cache = openRedisCache(redis);
   assert.is(await cache.get("a"), undefined);
   assert.is(await cache.ping(), false);
   await eventually(() => lines.length > 0, { what: "it is told" });
-  await cache.close();
+  await redis.close();
   assert.is(lines.length, 1, "once, not at every try");
   assert.not.match(lines.join(), "hunter2");
 });

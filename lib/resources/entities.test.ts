@@ -1,8 +1,10 @@
+import { UniqueConstraintViolationException } from "@mikro-orm/core";
 import { pino } from "pino";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../ops/harness/context.ts";
-import { ClientToken, openEntities } from "./entities.ts";
+import { ClientToken } from "./entities.ts";
+import { openEntities } from "./entity-manager.ts";
 
 const test = suite<{ context: TestContext }>("entities");
 
@@ -17,6 +19,7 @@ const row = (id: string, clientId: string) => ({
   clientName: "Sales",
   department: null,
   permissions: ["mail:send", 'odd "one", {two}'],
+  quota: { mails_per_hour: 7 },
   tokenHash: "0".repeat(64),
   createdAt: new Date("2026-01-20T10:00:00.123Z"),
   revokedAt: null,
@@ -26,10 +29,11 @@ const row = (id: string, clientId: string) => ({
 test("what is written is what is read, by entity and by SQL", async ({ context }) => {
   const { ctx } = context;
   const given = row(crypto.randomUUID(), "client_a");
-  const em = ctx.entities.fork();
+  const em = await ctx.entities.fork();
   em.create(ClientToken, given);
   await em.flush();
-  const found = await ctx.entities.fork().findOneOrFail(ClientToken, { id: given.id });
+  const other = await ctx.entities.fork();
+  const found = await other.findOneOrFail(ClientToken, { id: given.id });
   assert.equal({ ...found }, given);
   const { rows } = await ctx.db.query("SELECT permissions, created_at FROM client_tokens WHERE id = $1", [given.id]);
   assert.equal(rows, [{ permissions: given.permissions, created_at: given.createdAt }]);
@@ -37,32 +41,45 @@ test("what is written is what is read, by entity and by SQL", async ({ context }
 
 test("a unit of work sees nothing of another's changes before they are written", async ({ context }) => {
   const { entities } = context.ctx;
-  const [one, other] = [entities.fork(), entities.fork()];
+  const [one, other] = [await entities.fork(), await entities.fork()];
   one.create(ClientToken, row(crypto.randomUUID(), "client_b"));
   assert.is(await other.count(ClientToken, { clientId: "client_b" }), 0);
   await one.flush();
   assert.is(await other.count(ClientToken, { clientId: "client_b" }), 1);
 });
 
-test("every property has its column, with the same nullability", async ({ context }) => {
-  const { db, entities } = context.ctx;
-  const columns = await db.query<{ name: string; nullable: boolean }>(
-    `SELECT column_name AS name, is_nullable = 'YES' AS nullable FROM information_schema.columns
-     WHERE table_name = 'client_tokens'`,
-  );
-  const { props } = entities.fork().getMetadata().get(ClientToken);
-  const mapped = props.map(({ fieldNames, nullable }) => [fieldNames[0], nullable ?? false].join(" "));
-  assert.equal(mapped.toSorted(), columns.rows.map(({ name, nullable }) => `${name} ${nullable}`).toSorted());
+for (const [entity, table] of [
+  ["ClientToken", "client_tokens"],
+  ["EmailSenderConfig", "email_sender_configs"],
+] as const) {
+  test(`every property has its column, with the same nullability: ${table}`, async ({ context }) => {
+    const { db, entities } = context.ctx;
+    const columns = await db.query<{ name: string; nullable: boolean }>(
+      `SELECT column_name AS name, is_nullable = 'YES' AS nullable FROM information_schema.columns
+       WHERE table_name = $1`,
+      [table],
+    );
+    const { props } = (await entities.fork()).getMetadata().getByClassName(entity);
+    const mapped = props.map(({ fieldNames, nullable }) => [fieldNames[0], nullable ?? false].join(" "));
+    assert.equal(mapped.toSorted(), columns.rows.map(({ name, nullable }) => `${name} ${nullable}`).toSorted());
+  });
+}
+
+test("an error tells nothing of a row that the database refused", async ({ context }) => {
+  const em = await context.ctx.entities.fork();
+  em.create(ClientToken, row(crypto.randomUUID(), "client_twice"));
+  em.create(ClientToken, row(crypto.randomUUID(), "client_twice"));
+  const failure = await em.flush().catch((error: unknown) => error);
+  assert.instance(failure, UniqueConstraintViolationException);
+  assert.not(String(failure instanceof Error && failure.stack).includes("client_twice"));
 });
 
 test("opening needs no server, using one that is away fails within seconds", async () => {
   const url = "postgres://postgres@127.0.0.1:1/x";
-  const entities = await openEntities({ url, log: pino({ level: "silent" }) });
+  const entities = openEntities({ url, log: pino({ level: "silent" }) });
   const started = performance.now();
-  const failure = await entities
-    .fork()
-    .count(ClientToken)
-    .catch((error: unknown) => error);
+  const em = await entities.fork();
+  const failure = await em.count(ClientToken).catch((error: unknown) => error);
   assert.instance(failure, Error);
   assert.ok(performance.now() - started < 3000);
   await entities.close();

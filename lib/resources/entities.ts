@@ -1,6 +1,8 @@
-/** MikroORM: the administrative side. Hot paths go through `database.ts`. */
+/** What MikroORM knows of the tables, for the administrative side. Hot paths go through `database.ts`. */
+import { EventEmitter } from "node:events";
 import { defineEntity, p } from "@mikro-orm/core";
 import { MikroORM } from "@mikro-orm/postgresql";
+import type { DatabaseError, Pool, PoolClient } from "pg";
 import type { Logger } from "../../runtime/context.ts";
 
 /** A client's own limits, in place of the system's; 0 is none. */
@@ -26,19 +28,49 @@ export const ClientToken = defineEntity({
   },
 });
 
-export interface Entities {
-  /** A unit of work of its own: take one for each call. */
-  fork(): MikroORM["em"];
-  close(): Promise<void>;
+export const EmailSenderConfig = defineEntity({
+  name: "EmailSenderConfig",
+  tableName: "email_sender_configs",
+  properties: {
+    id: p.uuid().primary(),
+    senderEmail: p.string().name("sender_email").unique(),
+    msTenantId: p.string().name("ms_tenant_id"),
+    msClientId: p.string().name("ms_client_id"),
+    msClientSecret: p.text().name("ms_client_secret"),
+    clientIds: p.array().name("client_ids").nullable(),
+    isActive: p.boolean().name("is_active"),
+    createdAt: p.datetime().name("created_at"),
+    updatedAt: p.datetime().name("updated_at"),
+  },
+});
+
+export interface OrmOptions {
+  url: string;
+  log: Logger;
 }
 
 /** Opens MikroORM on its own small pool. Does not connect before it is used. */
-export async function openEntities({ url, log }: { url: string; log: Logger }): Promise<Entities> {
-  const orm = await MikroORM.init({
-    entities: [ClientToken],
+export async function openOrm({ url, log }: OrmOptions): Promise<MikroORM> {
+  return await MikroORM.init({
+    entities: [ClientToken, EmailSenderConfig],
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)),
-    driverOptions: { connectionString: url, max: 5, connectionTimeoutMillis: 1000 },
+    driverOptions: {
+      connectionString: url,
+      max: 5,
+      connectionTimeoutMillis: 1000,
+      onPoolCreated: (pool: Pool) => void pool.on("connect", withoutDetails),
+    },
     logger: (message) => log.debug(message),
   });
-  return { fork: () => orm.em.fork(), close: () => orm.close(true) };
+}
+
+/**
+ * PostgreSQL tells the whole row that it refused in an error's `detail`, and MikroORM makes that part of the message,
+ * which is logged.
+ */
+function withoutDetails(client: PoolClient): void {
+  if (!("connection" in client && client.connection instanceof EventEmitter)) return;
+  client.connection.prependListener("errorMessage", (error: DatabaseError) => {
+    error.detail = undefined;
+  });
 }

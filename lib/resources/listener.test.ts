@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client } from "pg";
 import { startPostgres, type Server } from "../../ops/harness/services.ts";
+import { startTcpRelay } from "../../ops/harness/tcp-relay.ts";
 import { eventually } from "../../ops/harness/test.ts";
 import { openListener } from "./listener.ts";
 
@@ -79,8 +80,29 @@ test("opened while the server is away, it starts listening by itself", async ({ 
   await listener.close();
 });
 
-test("notices a connection that says nothing any more", async ({ server }) => {
-  const listener = await openListener({ url: server.url, log, heartbeatMs: 100 });
+test("a line that went silent is not believed for long, and what it held back is heard when it is back", async (context) => {
+  const relay = await startTcpRelay(context.server.url);
+  const listener = await openListener({ url: relay.url, log });
+  const heard: string[] = [];
+  let gaps = 0;
+  listener.onGap(() => void gaps++);
+  await listener.on("deploy", (payload) => void heard.push(payload));
+
+  relay.freeze();
+  await notify(context.server.url, "deploy", "held back");
+  assert.is(listener.isLive(), true, "nobody can know yet");
+  await eventually(() => !listener.isLive(), { what: "it is not believed any more", within: 1000 });
+  assert.equal([heard, gaps], [[], 0]);
+
+  relay.thaw();
+  await eventually(() => listener.isLive(), { what: "it is believed again" });
+  assert.equal([heard, gaps], [["held back"], 0], "nothing was missed by then");
+  await listener.close();
+  await relay.close();
+});
+
+test("notices a server that says nothing any more, and takes another connection", async ({ server }) => {
+  const listener = await openListener({ url: server.url, log });
   let gaps = 0;
   listener.onGap(() => void gaps++);
   const [backend] = await run(
@@ -88,8 +110,12 @@ test("notices a connection that says nothing any more", async ({ server }) => {
     "SELECT pid FROM pg_stat_activity WHERE application_name = 'postroom listener'",
   );
   process.kill(Number(backend?.["pid"]), "SIGSTOP");
-  await eventually(() => gaps === 1, { what: "another connection took over", within: 10_000 });
-  process.kill(Number(backend?.["pid"]), "SIGCONT");
+  try {
+    await eventually(() => gaps === 1, { what: "another connection took over", within: 10_000 });
+    assert.is(listener.isLive(), true);
+  } finally {
+    process.kill(Number(backend?.["pid"]), "SIGCONT");
+  }
   await listener.close();
 });
 

@@ -3,6 +3,7 @@ import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { startPostgres, type Server } from "../../ops/harness/services.ts";
+import { startTcpRelay } from "../../ops/harness/tcp-relay.ts";
 import { eventually } from "../../ops/harness/test.ts";
 import { openListener, type Listener } from "./listener.ts";
 import { openWatchedCache, type WatchedCache } from "./watched-cache.ts";
@@ -85,6 +86,26 @@ test("while nothing can be told a value is only believed for a moment; after tha
   await server.start();
   await eventually(() => listener.isLive(), { what: "it is live again" });
   assert.equal(["a", "b", "c"].map(cache.get), [undefined, undefined, undefined]);
+});
+
+test("a change that a silent line holds back is not believed for longer than a second", async ({ server }) => {
+  const relay = await startTcpRelay(server.url);
+  const listener = await openListener({ url: relay.url, log });
+  const cache = openWatchedCache<string>({ listener, channel: "thing", max: 3, unwatchedMs: 1000 });
+  await listener.on("thing", () => {});
+  await cache.fetch("a", load("A", "id-a"));
+
+  relay.freeze();
+  await notify(server, "id-a");
+  assert.is(cache.get("a"), "A", "nobody can know yet");
+  await eventually(() => cache.get("a") === undefined, { what: "it is not believed any more", within: 1000 });
+
+  relay.thaw();
+  await eventually(() => listener.isLive(), { what: "the line is back" });
+  await cache.fetch("a", load("new", "id-a"));
+  assert.is(cache.get("a"), "new");
+  await listener.close();
+  await relay.close();
 });
 
 test.run();

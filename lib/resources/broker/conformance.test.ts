@@ -203,6 +203,87 @@ for (const driver of drivers) {
     assert.is((await broker.depth(name)).active, 0);
   });
 
+  test("what is given back untried comes again as the same attempt: to its old place, or behind the rest", async () => {
+    for (const at of ["front", "end"] as const) {
+      const { name } = await freshQueue();
+      const order: unknown[] = [];
+      let refusals = 1;
+      for (const message of ["a", "b", "c"])
+        await broker.publish(name, message, { attempt: 2, traceparent: "00-aa-bb-01" });
+      const consumer = await broker.consume(name, { concurrency: 1 }, async ({ message, attempt, traceparent }) => {
+        order.push(message);
+        assert.equal([attempt, traceparent], [2, "00-aa-bb-01"]);
+        return refusals-- > 0 ? { kind: "requeue", at } : done;
+      });
+      await eventually(() => order.length === 4, { what: "all three, and the first again" });
+      assert.equal(order, at === "front" ? ["a", "a", "b", "c"] : ["a", "b", "c", "a"]);
+      await consumer.drain();
+      assert.is(await total(name), 0);
+    }
+  });
+
+  test("a consumer that has stopped takes nothing new, finishes what it has, and may give back what it has not begun", async () => {
+    const { name } = await freshQueue();
+    const hands: PromiseWithResolvers<Outcome>[] = [];
+    const consumer = await broker.consume(name, { concurrency: 3 }, () => {
+      const hand = Promise.withResolvers<Outcome>();
+      hands.push(hand);
+      return hand.promise;
+    });
+    await publishAll(name, 5);
+    await eventually(() => hands.length === 3, { what: "three in hand" });
+    await consumer.stop();
+    for (const hand of hands.slice(1)) hand.resolve({ kind: "requeue", at: "front" });
+    const rest = await collect(name, undefined, await open());
+    await eventually(() => rest.got.length === 4, { what: "the two given back, and the two that waited" });
+    hands[0]?.resolve(done);
+    await consumer.drain();
+    await rest.drain();
+    assert.is(hands.length, 3);
+    assert.is(new Set(rest.got.map(({ message }) => message)).size, 4);
+    assert.is(await total(name), 0);
+  });
+
+  test("chosen messages are taken out of a dead letter queue; the others stay as they were, in their order", async () => {
+    const { name, deadLetter } = await freshQueue();
+    const consumer = await broker.consume(name, { concurrency: 1 }, async ({ message }) => {
+      return { kind: "dead", reason: `reason ${String(message)}` };
+    });
+    for (let n = 1; n <= 250; n++) await broker.publish(name, n, { attempt: 3, traceparent: "00-aa-bb-01" });
+    await driver.putRaw(url, deadLetter, "{oops");
+    await eventually(async () => (await broker.depth(deadLetter)).ready === 251, { what: "251 dead letters" });
+    const isThird = (message: unknown) => Number(message) % 3 === 0;
+    assert.is(await broker.take(deadLetter, async (message) => isThird(message)), 83);
+    assert.is(await broker.take(deadLetter, isThird), 0);
+    assert.is((await broker.depth(deadLetter)).ready, 168, "and what is none of ours stays, too");
+    const left = await collect(deadLetter);
+    await eventually(() => left.got.length === 167, { what: "the rest" });
+    const numbers = left.got.map(({ message }) => Number(message));
+    assert.equal(
+      numbers,
+      Array.from({ length: 250 }, (_, n) => n + 1).filter((n) => !isThird(n)),
+    );
+    const { at: _at, ...letter } = left.got[0] ?? { at: 0 };
+    assert.equal(letter, { message: 1, attempt: 3, reason: "reason 1", traceparent: "00-aa-bb-01" });
+    await Promise.all([consumer.drain(), left.drain()]);
+  });
+
+  test("taking that fails half way leaves every message that was not taken", async () => {
+    const { name, deadLetter } = await freshQueue();
+    for (let n = 1; n <= 5; n++) await broker.publish(deadLetter, n);
+    const failing = broker.take(deadLetter, (message) => {
+      if (message === 3) throw new Error("cannot tell");
+      return message === 1;
+    });
+    await refused(failing, /cannot tell/);
+    const left = await collect(deadLetter);
+    await eventually(() => [2, 3, 4, 5].every((n) => left.got.some(({ message }) => message === n)), {
+      what: "all that was not wanted",
+    });
+    await left.drain();
+    assert.is(await total(name), 0);
+  });
+
   test("two consumers in two processes share a queue", async () => {
     const { name } = await freshQueue();
     const counts = [0, 0];

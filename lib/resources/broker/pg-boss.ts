@@ -134,6 +134,10 @@ export async function openPgBossBroker(options: PgBossBrokerOptions): Promise<Br
       const next = { ...envelope, attempt: envelope.attempt + 1 };
       await jobs.move(queue, id, queue, next, delayOf(queue, outcome.delayMs));
       nudge(queue);
+    } else if (outcome.kind === "requeue") {
+      if (outcome.at === "front") await jobs.giveBack(queue, [id]);
+      else await jobs.move(queue, id, queue, envelope, 0);
+      nudge(queue);
     } else if (outcome.kind === "dead" && deadLetter !== undefined) {
       await jobs.move(queue, id, deadLetter, { ...envelope, reason: outcome.reason, origin: queue }, 0);
     } else {
@@ -197,11 +201,15 @@ export async function openPgBossBroker(options: PgBossBrokerOptions): Promise<Br
         log,
       });
       consumers.add(consumer);
-      return { drain: () => consumer.drain() };
+      return consumer;
     },
     async depth(queue) {
       assertConnected();
       return jobs.depth(queue);
+    },
+    async take(queue, wanted) {
+      assertConnected();
+      return jobs.take(queue, wanted);
     },
     isConnected: () => connected,
     async close() {

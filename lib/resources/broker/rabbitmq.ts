@@ -6,6 +6,7 @@ import type { Logger } from "../../../runtime/context.ts";
 import { encode, messageOf, pause } from "./deliveries.ts";
 import { createConsumer, type RabbitConsumer, type RabbitConsumerOptions } from "./rabbitmq/consumer.ts";
 import { createPublisher, type Headers, type Publisher } from "./rabbitmq/publisher.ts";
+import { takeFrom } from "./rabbitmq/take.ts";
 import { assertTopology, deadLetterExchange, DeclarationRefused, retryName } from "./rabbitmq/topology.ts";
 
 export interface RabbitBrokerOptions {
@@ -142,6 +143,10 @@ export async function openRabbitBroker(options: RabbitBrokerOptions): Promise<Br
       headers["x-attempt"] = attempt + 1;
       return send(retryExchange(queue, outcome.delayMs), queue, raw.content, headers);
     }
+    if (outcome.kind === "requeue") {
+      headers["x-attempt"] = attempt;
+      return send("", queue, raw.content, headers);
+    }
     const deadLetter = declared.get(queue)?.deadLetter;
     if (deadLetter === undefined) return log.error({ queue, attempt, reason: outcome.reason }, "A message is given up");
     return send(deadLetterExchange, deadLetter, raw.content, {
@@ -188,7 +193,7 @@ export async function openRabbitBroker(options: RabbitBrokerOptions): Promise<Br
       });
       consumers.add(consumer);
       if (connection && publisher) await consumer.attach(connection);
-      return { drain: () => consumer.drain() };
+      return consumer;
     },
     async depth(queue) {
       if (!connection) throw new Error(`RabbitMQ is away: ${lastFailure}`);
@@ -202,6 +207,10 @@ export async function openRabbitBroker(options: RabbitBrokerOptions): Promise<Br
       await channel.close();
       const own = [...consumers].filter((consumer) => consumer.queue === queue);
       return { ready, delayed, active: own.reduce((sum, consumer) => sum + consumer.active, 0) };
+    },
+    async take(queue, wanted) {
+      if (!connection) throw new Error(`RabbitMQ is away: ${lastFailure}`);
+      return takeFrom(connection, queue, { wanted, putBack: (content, headers) => send("", queue, content, headers) });
     },
     isConnected: () => publisher !== undefined && !blocked,
     async close() {

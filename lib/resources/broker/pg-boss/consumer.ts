@@ -37,8 +37,9 @@ export function startConsumer(options: PgConsumerOptions): PgConsumer {
   const active = new Set<string>();
   let nudged = false;
   let wake: (() => void) | undefined;
+  let stopping = false;
   let draining: Promise<void> | undefined;
-  const mayTake = () => !draining && !closing.aborted;
+  const mayTake = () => !stopping && !closing.aborted;
 
   const nudge = () => {
     nudged = true;
@@ -115,8 +116,13 @@ export function startConsumer(options: PgConsumerOptions): PgConsumer {
   heartbeat.unref();
   const stopped = run();
 
-  const end = async () => {
+  /** A fetch may still be under way: what it brings goes back at once. */
+  const stop = async () => {
+    stopping = true;
     nudge();
+  };
+  const end = async () => {
+    await stop();
     await stopped;
     await inflight.idle();
     clearInterval(heartbeat);
@@ -128,8 +134,9 @@ export function startConsumer(options: PgConsumerOptions): PgConsumer {
   return {
     queue,
     nudge,
+    stop,
     drain() {
-      draining ??= Promise.resolve().then(end);
+      draining ??= end();
       return draining;
     },
   };

@@ -25,12 +25,14 @@ export interface Jobs {
   remove(queue: string, id: string): Promise<void>;
   /** In one transaction: the job is gone from `queue`, and is in `target`. Does nothing when it was gone already. */
   move(queue: string, id: string, target: string, envelope: Envelope, delayMs: number): Promise<void>;
-  /** Puts back jobs that were fetched and not begun, as if they had never been fetched. */
+  /** Puts back jobs that were fetched and not begun, as if they had never been fetched: to their old places. */
   giveBack(queue: string, ids: string[]): Promise<void>;
   /** Milliseconds until the next delayed job of the queue is due; infinite without one. */
   nextDueMs(queue: string): Promise<number>;
-  /** `active` is what all processes work on. */
+  /** `active` is what all processes have in hand. */
   depth(queue: string): Promise<QueueDepth>;
+  /** Deletes what of the waiting jobs is wanted, and returns how many those were. */
+  take(queue: string, wanted: (message: unknown) => boolean | Promise<boolean>): Promise<number>;
 }
 
 const batchSize = 500;
@@ -113,7 +115,32 @@ export function createJobs({ boss, pool, schema, heartbeatSeconds }: JobsOptions
       );
       return { ready: Number(counts["ready"]), delayed: Number(counts["delayed"]), active: Number(counts["active"]) };
     },
+    async take(queue, wanted) {
+      let taken = 0;
+      let after = "00000000-0000-0000-0000-000000000000";
+      for (;;) {
+        const { rows } = await pool.query<{ id: string; data: unknown }>(
+          `SELECT id, data FROM ${schema}.job WHERE name = $1 AND state < 'active' AND id > $2 ORDER BY id LIMIT $3`,
+          [queue, after, batchSize],
+        );
+        const verdicts = await Promise.all(rows.map(({ data }) => isWanted(data, wanted)));
+        const ids = rows.filter((_row, index) => verdicts[index]).map(({ id }) => id);
+        const deleted = await pool.query(
+          `DELETE FROM ${schema}.job WHERE name = $1 AND state < 'active' AND id = ANY($2::uuid[])`,
+          [queue, ids],
+        );
+        taken += deleted.rowCount ?? 0;
+        if (rows.length < batchSize) return taken;
+        after = rows.at(-1)?.id ?? after;
+      }
+    },
   };
+}
+
+/** What is not of this broker stays: somebody should look at it. */
+async function isWanted(data: unknown, wanted: (message: unknown) => boolean | Promise<boolean>): Promise<boolean> {
+  const read = readEnvelope(data);
+  return !("fault" in read) && (await wanted(read.delivery.message));
 }
 
 function perQueue<T>(

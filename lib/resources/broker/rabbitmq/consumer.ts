@@ -1,5 +1,5 @@
 /** One consumer of one queue: a channel of its own on every connection, so that draining it disturbs nobody else. */
-import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
+import type { Channel, ChannelModel, ConsumeMessage, Message } from "amqplib";
 import type { Consumer, Delivery, Outcome } from "../../../../runtime/broker.ts";
 import type { Logger } from "../../../../runtime/context.ts";
 import { attemptOf, createInflight, decode, pause } from "../deliveries.ts";
@@ -7,17 +7,15 @@ import { attemptOf, createInflight, decode, pause } from "../deliveries.ts";
 /** How long a message rests that could not be handled, before it is delivered again. */
 const redeliverAfterMs = 1000;
 
+/** What makes another message of a delivery. */
+export type PassedOn = Exclude<Outcome, { kind: "done" } | { kind: "requeue"; at: "front" }>;
+
 export interface RabbitConsumerOptions {
   queue: string;
   concurrency: number;
   handle: (delivery: Delivery) => Promise<Outcome>;
   /** Passes the message on as the outcome says. Resolves once RabbitMQ has it: only then is the delivery acknowledged. */
-  passOn: (
-    queue: string,
-    outcome: Exclude<Outcome, { kind: "done" }>,
-    attempt: number,
-    raw: ConsumeMessage,
-  ) => Promise<void>;
+  passOn: (queue: string, outcome: PassedOn, attempt: number, raw: ConsumeMessage) => Promise<void>;
   /** Called when the channel was lost though the connection may be fine, or could not be opened. */
   onLost: (error?: unknown) => void;
   onDrained: () => void;
@@ -37,6 +35,7 @@ export function createConsumer(options: RabbitConsumerOptions): RabbitConsumer {
   const inflight = createInflight();
   let current: { channel: Channel; consumerTag: string } | undefined;
   let attaching: Promise<void> = Promise.resolve();
+  let stopping: Promise<void> | undefined;
   let draining: Promise<void> | undefined;
 
   async function openChannel(connection: ChannelModel): Promise<void> {
@@ -47,13 +46,13 @@ export function createConsumer(options: RabbitConsumerOptions): RabbitConsumer {
       isOpen = false;
       if (current?.channel !== channel) return;
       current = undefined;
-      if (!draining) options.onLost();
+      if (!stopping) options.onLost();
     });
     await channel.prefetch(options.concurrency);
     const { consumerTag } = await channel.consume(queue, (raw) => {
       // RabbitMQ itself cancelled: the queue was deleted, or its node is going away.
       if (raw === null) return void channel.close().catch(() => {});
-      if (draining) return channel.nack(raw, false, true);
+      if (stopping) return channel.nack(raw, false, true);
       inflight.run(async () => {
         const accepted = await deliver(raw, () => isOpen);
         // The channel that delivered is the only one that may answer. Once it is closed, RabbitMQ delivers again anyway.
@@ -73,6 +72,7 @@ export function createConsumer(options: RabbitConsumerOptions): RabbitConsumer {
       const outcome: Outcome =
         "fault" in delivery ? { kind: "dead", reason: delivery.fault } : await options.handle(delivery);
       // With its channel closed the message is already on its way to another consumer: passing it on would double it.
+      if (outcome.kind === "requeue" && outcome.at === "front") return false;
       if (outcome.kind !== "done" && isOpen()) {
         await options.passOn(queue, outcome, attemptOf(raw.properties.headers?.["x-attempt"]), raw);
       }
@@ -84,6 +84,15 @@ export function createConsumer(options: RabbitConsumerOptions): RabbitConsumer {
     }
   }
 
+  function stop(): Promise<void> {
+    stopping ??= (async () => {
+      await attaching;
+      // Fails only when the channel is lost, and then nothing new arrives either.
+      await current?.channel.cancel(current.consumerTag).catch(() => {});
+    })();
+    return stopping;
+  }
+
   return {
     queue,
     get active() {
@@ -91,17 +100,16 @@ export function createConsumer(options: RabbitConsumerOptions): RabbitConsumer {
     },
     attach(connection) {
       attaching = attaching
-        .then(() => (draining || current ? undefined : openChannel(connection)))
+        .then(() => (stopping || current ? undefined : openChannel(connection)))
         .catch(options.onLost);
       return attaching;
     },
+    stop,
     drain() {
       draining ??= (async () => {
-        await attaching;
-        const open = current;
-        // Fails only when the channel is lost, and then nothing new arrives either.
-        await open?.channel.cancel(open.consumerTag).catch(() => {});
+        await stop();
         await inflight.idle();
+        const open = current;
         // Closing waits for RabbitMQ's answer, which comes after it has seen the acknowledgements.
         await open?.channel.close().catch(() => {});
         options.onDrained();
@@ -111,7 +119,8 @@ export function createConsumer(options: RabbitConsumerOptions): RabbitConsumer {
   };
 }
 
-function read(raw: ConsumeMessage): Delivery | { fault: string } {
+/** What a consumer is given of a message. */
+export function read(raw: Pick<Message, "content" | "properties">): Delivery | { fault: string } {
   const decoded = decode(raw.content.toString("utf8"));
   if ("fault" in decoded) return decoded;
   const headers: Record<string, unknown> = raw.properties.headers ?? {};
