@@ -1,4 +1,7 @@
 /** As whom a mail leaves by Microsoft Graph. */
+import type { Context } from "../../runtime/context.ts";
+import { findSenderConfig, secretPlace } from "../auth/known-senders.ts";
+import { senderNotAllowed, senderNotConfigured } from "../mail/problems.ts";
 
 export interface GraphAccount {
   /** The mailbox that sends: the mail's sender. */
@@ -6,4 +9,28 @@ export interface GraphAccount {
   readonly tenantId: string;
   readonly clientId: string;
   readonly clientSecret: string;
+}
+
+/**
+ * The account that a sender's config names, for a client that may send as that sender. Throws `sender_not_configured`
+ * where there is no config or an inactive one, and `sender_not_allowed` for a client that it does not list. Asked both
+ * when a mail is accepted and when it is sent: the config may have changed in between.
+ */
+export async function senderAccount(
+  ctx: Pick<Context, "db" | "senderConfigs" | "secrets">,
+  from: string,
+  clientId: string,
+): Promise<GraphAccount> {
+  const config = await findSenderConfig(ctx, from);
+  if (!config?.isActive) {
+    const what = config ? "The sender config of this address is inactive" : "No sender config exists for this address";
+    throw senderNotConfigured({ message: what });
+  }
+  if (config.clientIds && !config.clientIds.includes(clientId)) throw senderNotAllowed();
+  return {
+    mailbox: from,
+    tenantId: config.tenantId,
+    clientId: config.clientId,
+    clientSecret: ctx.secrets.open(config.sealedSecret, secretPlace(config.id)),
+  };
 }

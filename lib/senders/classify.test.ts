@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { classify, type Verdict } from "./classify.ts";
+import { classify, type SmtpStep, type Verdict } from "./classify.ts";
 
 const now = Date.parse("2026-01-20T10:00:00Z");
 
@@ -60,6 +60,79 @@ for (const [code, connecting, kind] of failures) {
     assert.is(verdict.code, code);
   });
 }
+
+test("patience can be asked for with another status, too", () => {
+  const verdict = classify({ kind: "response", status: 503, throttled: true, retryAfter: "7" }, now);
+  assert.equal([verdict.kind, verdict.code, verdict.retryAfterMs], ["throttled", "http_503", 7000]);
+});
+
+test("503 with Retry-After asks for patience; without, it is a fault", () => {
+  const asks = classify({ kind: "response", status: 503, retryAfter: "30" }, now);
+  assert.equal([asks.kind, asks.retryAfterMs], ["throttled", 30_000]);
+  assert.is(classify({ kind: "response", status: 502, retryAfter: "30" }, now).kind, "transient");
+});
+
+test("a step before sending leaves nothing unknown", () => {
+  assert.is(classify({ kind: "response", status: 504, nothingSent: true }, now).kind, "transient");
+  const verdict = classify({ kind: "failure", code: "ECONNRESET", connecting: true, detail: "no draft" }, now);
+  assert.equal([verdict.kind, verdict.reason], ["transient", "no draft"]);
+});
+
+test("a provider's step may have a code of its own", () => {
+  const verdict = classify({ kind: "response", status: 401, code: "login_invalid_client" }, now);
+  assert.equal([verdict.kind, verdict.code], ["permanent", "login_invalid_client"]);
+});
+
+const replies: [reply: number, step: SmtpStep, text: string, kind: Verdict["kind"], reason: RegExp][] = [
+  [250, "message", "2.0.0 Ok: queued as 4B2C", "accepted", /^The relay accepted the mail$/],
+  [421, "connection", "too many connections", "transient", /^The relay does not serve us for now: too many/],
+  [421, "message", "4.3.2 shutting down", "transient", /^The relay refuses the message for now: 4\.3\.2/],
+  [554, "connection", "no SMTP service here", "permanent", /^The relay does not serve us: no SMTP/],
+  [454, "login", "4.7.0 try again later", "transient", /^The relay refuses the sign-in for now: 4\.7\.0/],
+  [432, "login", "4.7.12 a password transition is needed", "transient", /for now/],
+  [535, "login", "5.7.8 credentials invalid", "permanent", /^The relay refuses the sign-in: 5\.7\.8/],
+  [530, "envelope", "5.7.0 sign in first", "permanent", /^The relay refuses the sender or the recipients: 5\.7\.0/],
+  [
+    450,
+    "envelope",
+    "4.2.0 greylisted",
+    "transient",
+    /^The relay refuses the sender or the recipients for now: 4\.2\.0/,
+  ],
+  [451, "envelope", "4.7.1 greylisting in action", "transient", /for now/],
+  [452, "envelope", "4.3.1 no space", "transient", /for now/],
+  [550, "envelope", "5.1.1 no such user", "permanent", /: 5\.1\.1 no such user$/],
+  [553, "envelope", "5.1.3 bad address syntax", "permanent", /: 5\.1\.3/],
+  [451, "message", "4.3.0 a fault of its own", "transient", /^The relay refuses the message for now: 4\.3\.0/],
+  [452, "message", "4.3.1 no space", "transient", /for now/],
+  [552, "message", "5.3.4 too large", "permanent", /^The relay refuses the message: 5\.3\.4/],
+  [554, "message", "5.7.1 looks like spam", "permanent", /^The relay refuses the message: 5\.7\.1/],
+  [503, "envelope", "bad sequence", "permanent", /bad sequence/],
+];
+for (const [reply, step, detail, kind, reason] of replies) {
+  test(`SMTP ${reply} to the ${step} (${detail}) is ${kind}`, () => {
+    const verdict = classify({ kind: "smtp", reply, step, detail }, now);
+    assert.is(verdict.kind, kind);
+    assert.is(verdict.code, `smtp_${reply}`);
+    assert.match(verdict.reason, reason);
+    assert.is(verdict.remark, undefined);
+  });
+}
+
+test("a relay that takes a mail for some has taken it, and what it refused is told without addresses", () => {
+  const some = (...refused: number[]) => classify({ kind: "smtp", reply: 250, step: "message", refused }, now);
+  assert.is(some(550).kind, "accepted");
+  assert.is(some(550).remark, "Not for all: 1 recipient was refused (smtp_550)");
+  assert.is(some(550, 450, 550).remark, "Not for all: 3 recipients were refused (smtp_550, smtp_450)");
+  assert.is(some().remark, undefined);
+});
+
+test("addresses in a provider's words are not legible in the reason", () => {
+  const detail = '5.1.1 <ann.lee@example.com>: no such user ("ann.lee@example.com")';
+  const verdict = classify({ kind: "smtp", reply: 550, step: "envelope", detail }, now);
+  assert.match(verdict.reason, '5.1.1 <an***@example.com>: no such user ("an***@example.com")');
+  assert.not.match(classify({ kind: "response", status: 400, detail: "[bob@example.com] twice" }, now).reason, "bob@");
+});
 
 const waits: [retryAfter: string | undefined, ms: number][] = [
   ["1", 1000],

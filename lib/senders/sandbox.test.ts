@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
+import { leaves, parseMime } from "../../ops/e2e/stand-ins/mime.ts";
 import type { OutgoingMail } from "../mail/mail.ts";
+import { stagedBytes } from "../resources/staged-content.ts";
 import { sandbox } from "./sandbox.ts";
 
 const test = suite<{ context: TestContext }>("sandbox");
@@ -62,7 +64,7 @@ test("a mail is kept with its sender, recipients, subject and text", async ({ co
 
 test("text, html and files are parts of one message", async ({ context }) => {
   const content = Buffer.from([0, 255, 13, 10, 1]);
-  await context.ctx.attachments.write("2026/01/20/m", [{ name: "a.pdf", content }]);
+  await context.ctx.attachments.keep("2026/01/20/m", [{ name: "a.pdf", content: stagedBytes(content) }]);
   const file = { filename: "報價.pdf", contentType: "application/pdf", sizeBytes: 5, path: "2026/01/20/m/a.pdf" };
   const eml = await kept(context, { id: "parts", html: "<b>42</b>", attachments: [file] });
   assert.match(eml, "Content-Type: text/plain");
@@ -82,6 +84,23 @@ test("html that names a local file or an address is kept as it is: nothing is fe
   const html = '<img src="file:///etc/hostname"><img src="http://127.0.0.1:1/x.png">';
   const eml = await kept(context, { id: "image", html });
   assert.match(eml.replaceAll("=\n", "").replaceAll("=3D", "="), html);
+});
+
+test("ten large mails at once are kept byte for byte, and take little memory", async ({ context }) => {
+  const content = Buffer.alloc(8 * 2 ** 20, "0123456789");
+  await context.ctx.attachments.keep("2026/01/20/l", [{ name: "a", content: stagedBytes(content) }]);
+  const file = { filename: "a", contentType: undefined, sizeBytes: content.length, path: "2026/01/20/l/a" };
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 5);
+  const ids = Array.from({ length: 10 }, (_, index) => `large-${index}`);
+  await Promise.all(ids.map((id) => sandbox.send(mail({ id, attachments: [file] }), context.ctx)));
+  clearInterval(watch);
+  const grown = (peak - before) / 2 ** 20;
+  assert.ok(grown < 100, `${grown.toFixed(0)} MB more`);
+  const kept = await readFile(join(context.ctx.inbox.folder, "large-9.1.eml"));
+  const [, arrived] = leaves(parseMime(Buffer.from(kept.toString("latin1").replaceAll("\n", "\r\n"), "latin1")));
+  assert.ok(arrived?.content.equals(content));
 });
 
 test("a file that is gone throws, and nothing is kept", async ({ context }) => {

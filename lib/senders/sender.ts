@@ -8,7 +8,10 @@ import type { ProviderAnswer } from "./classify.ts";
 export interface Sender {
   /** Name in the timeline: `sandbox`, `sendgrid`. */
   readonly name: string;
-  /** What of a draft the provider would refuse, so that the client learns it at the request and not hours later. */
+  /**
+   * What of a draft the provider would refuse, field by field, so that the client learns it at the request and not
+   * hours later. Throws a `Problem` where the refusal has a code of its own, such as `mail_too_large`.
+   */
   refusals?(draft: Draft): Detail[];
   /**
    * Hands the mail to the provider once, and returns the answer, or how it failed to get one. Throws only before
