@@ -2,13 +2,14 @@ import { Type } from "typebox";
 import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { parsePermission, permissions } from "#lib/auth/permissions.ts";
-import { createToken } from "#lib/auth/tokens.ts";
+import { ClientName, createToken, Department, Quota } from "#lib/auth/tokens.ts";
 import { authApi } from "./_api.ts";
 
 const NewClient = Type.Object({
-  client_name: Type.String({ minLength: 1, maxLength: 255 }),
-  department: Type.Optional(Type.String({ maxLength: 100 })),
+  client_name: ClientName,
+  department: Type.Optional(Department),
   permissions: Type.Array(Type.String(), { minItems: 1, maxItems: 10, description: permissions.join(", ") }),
+  quota: Type.Optional(Quota),
 });
 
 const Issued = Type.Object({
@@ -35,6 +36,7 @@ export default authApi
       clientName: body.client_name,
       department: body.department,
       permissions: parsed.filter((permission) => permission !== undefined),
+      quota: body.quota,
     });
     return { token: issued.token, client_id: issued.clientId, created_at: issued.createdAt.toISOString() };
   });

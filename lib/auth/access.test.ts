@@ -3,10 +3,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../ops/harness/context.ts";
 import { startPostgres } from "../../ops/harness/services.ts";
-import { eventually } from "../../ops/harness/test.ts";
+import { eventually, freshRedis } from "../../ops/harness/test.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { isUnavailable } from "../resources/database.ts";
 import { client, hashToken } from "./access.ts";
+import { Caller } from "./caller.ts";
 import type { Permission } from "./permissions.ts";
 import { createToken } from "./tokens.ts";
 
@@ -39,7 +40,7 @@ async function enter({ ctx }: TestContext, header: string | undefined, permissio
     return (await client(permission).check(request, ctx)).clientName;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    assert.is(error.status, error.code === "permission_denied" ? 403 : 401);
+    assert.is(error.status, { permission_denied: 403, rate_limited: 429 }[error.code] ?? 401);
     if (error.status === 401) assert.is(error.headers?.["www-authenticate"], "Bearer");
     return error.code;
   }
@@ -201,6 +202,67 @@ test("a revocation by plain SQL is felt within a second, in two processes that b
     assert.is(await bearer(context, kept), "Sales");
   }
   await other.close();
+});
+
+/** Three requests a minute, in process or in Redis. */
+const places: [where: string, env: () => Promise<Record<string, string>>][] = [
+  ["in process", async () => ({})],
+  ["in Redis", async () => ({ KEYDB_URL: await freshRedis() })],
+];
+for (const [where, env] of places) {
+  test(`a department's clients share its requests of a minute; one with a quota has its own (${where})`, async () => {
+    const context = await openContext({ env: { ...(await env()), RATE_LIMIT_DEPARTMENT_PER_MINUTE: "3" } });
+    const { ctx } = context;
+    await eventually(() => ctx.cache.ping(), { what: "connected" });
+    const of = async (department: string | undefined, perMinute?: number) => {
+      const quota = perMinute === undefined ? undefined : { requests_per_minute: perMinute };
+      const request = { clientName: "Sales", department, permissions: ["mail:send" as const], quota };
+      const { token } = await createToken(ctx, request);
+      context.keepSecret(token);
+      return token;
+    };
+    const passed = async (token: string, times = 10) => {
+      let count = 0;
+      for (let n = 0; n < times; n++) if ((await bearer(context, token)) === "Sales") count++;
+      return count;
+    };
+    const [ann, bob, cas, dan, eve, fay] = [
+      await of("EMEA"),
+      await of("EMEA"),
+      await of("APAC"),
+      await of(undefined),
+      await of("EMEA", 5),
+      await of("EMEA", 0),
+    ];
+    assert.is(await bearer(context, ann, "admin"), "permission_denied", "which does not count");
+    assert.equal([await passed(ann, 2), await passed(bob), await passed(ann)], [2, 1, 0], "they share three");
+    assert.equal([await passed(cas), await passed(dan)], [3, 3], "another department, and a client that has none");
+    assert.equal([await passed(eve), await passed(fay, 50)], [5, 50], "a quota of its own, and one without a limit");
+
+    const request = { header: () => `Bearer ${ann}`, ip: undefined, caller: undefined };
+    try {
+      await client("mail:send").check(request, ctx);
+      assert.unreachable();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const { status, code, message, headers = {} } = error;
+      assert.equal([status, code], [429, "rate_limited"]);
+      assert.is(message, "This department has made its 3 requests of a minute");
+      assert.ok(Number(headers["retry-after"]) > 50 && Number(headers["retry-after"]) <= 61, headers["retry-after"]);
+      assert.equal([headers["ratelimit-limit"], headers["ratelimit-remaining"]], ["3", "0"]);
+    }
+    assert.instance(request.caller, Caller, "who was refused is known all the same");
+    await context.close();
+  });
+}
+
+test("who is known is let in without a promise, also where requests are counted", async () => {
+  const context = await openContext({ env: { RATE_LIMIT_DEPARTMENT_PER_MINUTE: "3" } });
+  const token = await issue(context);
+  await bearer(context, token);
+  const request = { header: () => `Bearer ${token}`, ip: undefined };
+  assert.instance(client("mail:send").check(request, context.ctx), Caller);
+  await context.close();
 });
 
 test("with PostgreSQL away a known token lasts no more than a second, and it is said that it cannot be known", async () => {

@@ -1,4 +1,5 @@
 /** Who calls: the client behind a token. */
+import type { ClientQuota } from "../resources/entities.ts";
 import type { Permission } from "./permissions.ts";
 
 export class Caller {
@@ -6,6 +7,8 @@ export class Caller {
   readonly clientId: string;
   readonly clientName: string;
   readonly department: string | undefined;
+  /** The client's own limits, in place of the system's; 0 is none. */
+  readonly quota: { readonly requestsPerMinute: number | undefined; readonly mailsPerHour: number | undefined };
   readonly #permissions: ReadonlySet<string>;
 
   constructor(token: {
@@ -14,11 +17,13 @@ export class Caller {
     client_name: string;
     department: string | null;
     permissions: readonly string[];
+    quota?: ClientQuota | null;
   }) {
     this.tokenId = token.id;
     this.clientId = token.client_id;
     this.clientName = token.client_name;
     this.department = token.department ?? undefined;
+    this.quota = { requestsPerMinute: token.quota?.requests_per_minute, mailsPerHour: token.quota?.mails_per_hour };
     this.#permissions = new Set(token.permissions);
   }
 

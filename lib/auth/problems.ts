@@ -1,4 +1,4 @@
-/** The five ways in which a token does not open the door. */
+/** What can be wrong with a token, and with a request about tokens and senders. */
 import { Problem } from "../../runtime/problem.ts";
 
 const challenge = { "www-authenticate": "Bearer" };
@@ -16,3 +16,12 @@ export const invalidTokenFormat = unauthorized(
 export const invalidToken = unauthorized("invalid_token", "The token is not valid");
 export const tokenRevoked = unauthorized("token_revoked", "The token has been revoked");
 export const permissionDenied = Problem.kind(403, "permission_denied", "The token lacks the permission for this");
+
+export const tokenNotFound = Problem.kind(404, "token_not_found", "No token has this id");
+export const senderConfigNotFound = Problem.kind(404, "sender_config_not_found", "No sender config has this id");
+export const senderConfigExists = Problem.kind(409, "sender_config_exists", "This sender has a config already");
+export const invalidSenderDomain = Problem.kind(
+  400,
+  "invalid_sender_domain",
+  "sender_email must be of the organisation's domain",
+);

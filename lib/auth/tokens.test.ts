@@ -1,7 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../ops/harness/context.ts";
-import { createToken } from "./tokens.ts";
+import { Problem } from "../../runtime/problem.ts";
+import { pageOf } from "../paging.ts";
+import { tokenInfo } from "./token-info.ts";
+import { createToken, listTokens, readToken, revokeToken } from "./tokens.ts";
 
 const test = suite<{ context: TestContext }>("tokens");
 
@@ -57,6 +60,86 @@ test("50 at once are 50 clients", async ({ context }) => {
   const issued = await Promise.all(Array.from({ length: 50 }, () => createToken(context.ctx, request)));
   assert.is(new Set(issued.map(({ clientId }) => clientId)).size, 50);
   assert.is(new Set(issued.map(({ token }) => token)).size, 50);
+});
+
+test("a client's own limits are kept with its token, and what gives none keeps none", async ({ context }) => {
+  const request = { clientName: "Sales", department: " ", permissions: ["mail:send" as const] };
+  const own = await createToken(context.ctx, { ...request, quota: { requests_per_minute: 0, mails_per_hour: 7 } });
+  assert.equal(tokenInfo(await readToken(context.ctx, own.clientId)).quota, {
+    requests_per_minute: 0,
+    mails_per_hour: 7,
+  });
+  const none = await createToken(context.ctx, { ...request, quota: {} });
+  const info = tokenInfo(await readToken(context.ctx, none.clientId));
+  assert.not("quota" in info);
+  assert.is(info.department, null, "a blank department is none");
+});
+
+test("a token is found by its own id and by its client's", async ({ context }) => {
+  const { clientId, token } = await createToken(context.ctx, {
+    clientName: "Sales",
+    department: "EMEA",
+    permissions: ["mail:read"],
+  });
+  context.keepSecret(token);
+  const info = tokenInfo(await readToken(context.ctx, clientId));
+  assert.equal(
+    { ...info, id: "" },
+    {
+      id: "",
+      client_id: clientId,
+      client_name: "Sales",
+      department: "EMEA",
+      permissions: ["mail:read"],
+      is_active: true,
+      created_at: at.toISOString(),
+      revoked_at: null,
+    },
+  );
+  assert.equal(tokenInfo(await readToken(context.ctx, info.id.toUpperCase())), info);
+});
+
+const nobody = ["client_00000000", "550e8400-e29b-41d4-a716-446655440000", "", "'; --"];
+for (const id of nobody) {
+  test(`no token has the id "${id}"`, async ({ context }) => {
+    for (const look of [readToken, revokeToken]) {
+      const failure = await look(context.ctx, id).catch((error: unknown) => error);
+      assert.is(failure instanceof Problem && failure.code, "token_not_found");
+    }
+  });
+}
+
+test("a revoked token says when; revoking it again changes nothing", async ({ context }) => {
+  const { clientId } = await createToken(context.ctx, {
+    clientName: "Sales",
+    department: undefined,
+    permissions: ["mail:send"],
+  });
+  const { id } = await readToken(context.ctx, clientId);
+  await revokeToken(context.ctx, id);
+  const { entities, clock } = context.ctx;
+  await revokeToken({ entities, clock: { ...clock, now: () => new Date("2027-01-01T00:00:00Z") } }, clientId);
+  const { is_active, revoked_at } = tokenInfo(await readToken(context.ctx, clientId));
+  assert.equal({ is_active, revoked_at }, { is_active: false, revoked_at: at.toISOString() });
+});
+
+test("the list shows every token on one page, newest first", async () => {
+  let now = Date.parse("2026-01-20T10:00:00Z");
+  const own = await openContext({ clock: { now: () => new Date((now += 1000)) } });
+  try {
+    const request = { clientName: "Sales", department: undefined, permissions: ["mail:send" as const] };
+    const made: string[] = [];
+    for (let count = 0; count < 7; count++) made.unshift((await createToken(own.ctx, request)).clientId);
+    const seen: string[] = [];
+    for (const page of [1, 2, 3, 4]) {
+      const { total, tokens } = await listTokens(own.ctx, pageOf({ page, limit: 3 }));
+      assert.is(total, 7);
+      seen.push(...tokens.map(({ clientId }) => clientId));
+    }
+    assert.equal(seen, made);
+  } finally {
+    await own.close();
+  }
 });
 
 test.run();

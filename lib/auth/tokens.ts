@@ -1,14 +1,35 @@
-/** Issues client tokens. They do not expire: they hold until they are revoked. */
+/** Client tokens. They do not expire: they hold until they are revoked. */
+import type { InferEntity } from "@mikro-orm/core";
 import jwt from "jsonwebtoken";
+import { Type, type Static } from "typebox";
 import type { Context } from "../../runtime/context.ts";
+import type { Page } from "../paging.ts";
+import { PlainText } from "../plain-text.ts";
 import { ClientToken } from "../resources/entities.ts";
 import { hashToken, issuer } from "./access.ts";
 import type { Permission } from "./permissions.ts";
+import { tokenNotFound } from "./problems.ts";
+
+const most = 1_000_000_000;
+const limit = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: most, description }));
+
+/** What a token is asked for with, wherever it is asked. */
+export const ClientName = PlainText({ maxLength: 255 });
+export const Department = PlainText({ minLength: 0, maxLength: 100 });
+export const Quota = Type.Object(
+  {
+    requests_per_minute: limit("Requests per minute; 0: no limit"),
+    mails_per_hour: limit("Mails per hour; 0: no limit"),
+  },
+  { additionalProperties: false, description: "The client's own limits, in place of the system's" },
+);
+export type Quota = Static<typeof Quota>;
 
 export interface TokenRequest {
   clientName: string;
   department: string | undefined;
   permissions: readonly Permission[];
+  quota?: Quota | undefined;
 }
 
 export interface IssuedToken {
@@ -27,6 +48,7 @@ export async function createToken(
   const clientId = `client_${ctx.clock.uuid().slice(0, 8)}`;
   const createdAt = ctx.clock.now();
   const permissions = [...new Set(request.permissions)];
+  const department = request.department?.trim() || undefined;
   const claims = {
     iss: issuer,
     sub: id,
@@ -34,18 +56,19 @@ export async function createToken(
     iat: Math.floor(createdAt.getTime() / 1000),
     client_id: clientId,
     client_name: request.clientName,
-    ...(request.department !== undefined && { department: request.department }),
+    ...(department !== undefined && { department }),
     permissions,
   };
   const token = jwt.sign(claims, ctx.signingKey.sign, { algorithm: ctx.signingKey.algorithm });
-  const em = ctx.entities.fork();
+  const quota = request.quota && Object.keys(request.quota).length > 0 ? request.quota : null;
+  const em = await ctx.entities.fork();
   em.create(ClientToken, {
     id,
     clientId,
     clientName: request.clientName,
-    department: request.department ?? null,
+    department: department ?? null,
     permissions,
-    quota: null,
+    quota,
     tokenHash: hashToken(token),
     createdAt,
     revokedAt: null,
@@ -53,4 +76,40 @@ export async function createToken(
   });
   await em.flush();
   return { token, clientId, createdAt };
+}
+
+export type ClientTokenRow = InferEntity<typeof ClientToken>;
+
+/** Newest first. */
+export async function listTokens(
+  { entities }: Pick<Context, "entities">,
+  { limit, offset }: Page,
+): Promise<{ total: number; tokens: ClientTokenRow[] }> {
+  const options = { orderBy: { createdAt: "desc", id: "desc" }, limit, offset } as const;
+  const em = await entities.fork();
+  const [tokens, total] = await em.findAndCount(ClientToken, {}, options);
+  return { total, tokens };
+}
+
+/** By the token's id or its client's. Throws `token_not_found`. */
+export async function readToken({ entities }: Pick<Context, "entities">, id: string): Promise<ClientTokenRow> {
+  const em = await entities.fork();
+  const token = await em.findOne(ClientToken, byEitherId(id));
+  if (!token) throw tokenNotFound();
+  return token;
+}
+
+/**
+ * Ends a token for good: every container refuses it within a second. Twice is once: the first time stays on record.
+ * Throws `token_not_found`.
+ */
+export async function revokeToken({ entities, clock }: Pick<Context, "entities" | "clock">, id: string): Promise<void> {
+  const em = await entities.fork();
+  const standing = { ...byEitherId(id), isActive: true };
+  const revoked = await em.nativeUpdate(ClientToken, standing, { isActive: false, revokedAt: clock.now() });
+  if (revoked === 0) await readToken({ entities }, id);
+}
+
+function byEitherId(text: string): { id: string } | { clientId: string } {
+  return /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? { id: text } : { clientId: text };
 }

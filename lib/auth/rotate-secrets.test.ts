@@ -1,0 +1,77 @@
+import { randomBytes } from "node:crypto";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
+import { freshDatabase } from "../../ops/harness/test.ts";
+import { rotateSecrets } from "./rotate-secrets.ts";
+import { createSenderConfig, readSenderConfig, updateSenderConfig } from "./sender-configs.ts";
+
+const test = suite<{ opened: TestContext[]; open: (...keys: Buffer[]) => Promise<TestContext> }>("rotate secrets");
+
+const [a, b, lost] = [randomBytes(32), randomBytes(32), randomBytes(32)];
+
+/** Each story has a database of its own; `open` opens a container with these keys on it. */
+test.before.each(async (state) => {
+  const url = await freshDatabase();
+  state.opened = [];
+  state.open = async (...keys) => {
+    const context = await openContext({
+      env: {
+        DATABASE_URL: url,
+        ORG_EMAIL_DOMAIN: "acme.example",
+        ENCRYPTION_KEY: keys.map((key) => key.toString("base64")).join(","),
+      },
+    });
+    state.opened.push(context);
+    return context;
+  };
+});
+test.after.each(async ({ opened }) => {
+  for (const context of opened) await context.close();
+});
+
+const settings = { tenantId: "t", clientId: "c", clientSecret: "", isActive: true, clientIds: null };
+const make = (context: TestContext, name: string) =>
+  createSenderConfig(context.ctx, `${name}@acme.example`, { ...settings, clientSecret: `${confidential} ${name}` });
+const secretOf = async ({ ctx }: TestContext, id: string) => (await readSenderConfig(ctx, id)).maskedSecret;
+
+test("after the rotation the old key is not needed any more", async ({ open }) => {
+  const before = await open(a);
+  const ids: string[] = [];
+  for (let count = 0; count < 230; count++) ids.push((await make(before, `sender-${1000 + count}`)).id);
+  const both = await open(b, a);
+  assert.equal(await rotateSecrets(both.ctx), { resealed: 230, failed: [] });
+  assert.equal(await rotateSecrets(both.ctx), { resealed: 0, failed: [] }, "running it again finds nothing to do");
+  const after = await open(b);
+  for (const [index, id] of ids.entries()) assert.is(await secretOf(after, id), `Conf****${1000 + index}`);
+});
+
+test("what no key opens is named, and the rest is sealed anew", async ({ open }) => {
+  const [first, second] = [await open(lost), await open(a)];
+  const strange = await make(first, "strange-0001");
+  const plain = await make(second, "plain-0002");
+  const both = await open(b, a);
+  const { resealed, failed } = await rotateSecrets(both.ctx);
+  assert.is(resealed, 1);
+  const reason = `it was sealed with the key ${first.ctx.secrets.keyId}, which is not in ENCRYPTION_KEY`;
+  assert.equal(failed, [{ table: "email_sender_configs", id: strange.id, reason }]);
+  assert.is(await secretOf(both, plain.id), "Conf****0002");
+  assert.is(await secretOf(first, strange.id), "Conf****0001", "it was left as it is");
+});
+
+test("a secret that is replaced while the rotation runs is never set back", async ({ open }) => {
+  const before = await open(a);
+  const ids = await Promise.all(
+    Array.from({ length: 40 }, async (_, index) => (await make(before, `busy-${1000 + index}`)).id),
+  );
+  const both = await open(b, a);
+  const none = { tenantId: undefined, clientId: undefined, isActive: undefined, clientIds: undefined };
+  // The container that replaces them still seals with the old key.
+  const replaced = ids.map((id) =>
+    updateSenderConfig(before.ctx, id, { ...none, clientSecret: `${confidential} new!` }),
+  );
+  await Promise.all([rotateSecrets(both.ctx), ...replaced]);
+  for (const id of ids) assert.is(await secretOf(both, id), "Conf****new!");
+});
+
+test.run();

@@ -1,0 +1,86 @@
+/** Moving stored secrets over to the first key. */
+import type { Context } from "../../runtime/context.ts";
+import { SecretFault } from "../resources/secrets.ts";
+import { secretPlace } from "./known-senders.ts";
+
+/** Where sealed secrets are stored. */
+interface SealedColumn {
+  /** A table whose rows have a UUID as `id`. */
+  table: string;
+  /** SQL for the sealed text of a row; null where it has none. */
+  sealed: string;
+  /** SQL that puts `$3` in its place. */
+  assign: string;
+  /** What the secret of a row is sealed for. */
+  place(id: string): string;
+}
+
+const sealedColumns: readonly SealedColumn[] = [
+  {
+    table: "email_sender_configs",
+    sealed: "ms_client_secret",
+    assign: "ms_client_secret = $3",
+    place: secretPlace,
+  },
+];
+
+const batchSize = 100;
+
+export interface Rotation {
+  /** How many were sealed with another key before. */
+  resealed: number;
+  /** Those that stay as they are, because no key here opens them. */
+  failed: { table: string; id: string; reason: string }[];
+}
+
+type Rotating = Pick<Context, "db" | "secrets">;
+
+/**
+ * Seals every stored secret with the first key that is not so already. The system may run meanwhile, if the new key
+ * comes first there as well: what is changed under our hands is looked at again, and never overwritten. May be run
+ * again at any time.
+ */
+export async function rotateSecrets(ctx: Rotating): Promise<Rotation> {
+  const rotation: Rotation = { resealed: 0, failed: [] };
+  for (const column of sealedColumns) {
+    const { table, sealed } = column;
+    for (let after: string | null = null; ;) {
+      const { rows }: { rows: Sealed[] } = await ctx.db.query(
+        `SELECT id, ${sealed} AS sealed FROM ${table}
+         WHERE ${sealed} IS NOT NULL AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT ${batchSize}`,
+        [after],
+      );
+      for (const row of rows) {
+        try {
+          if (await reseal(ctx, column, row)) rotation.resealed++;
+        } catch (error) {
+          if (!(error instanceof SecretFault)) throw error;
+          rotation.failed.push({ table, id: row.id, reason: error.message });
+        }
+      }
+      const last = rows.at(-1);
+      if (!last || rows.length < batchSize) break;
+      after = last.id;
+    }
+  }
+  return rotation;
+}
+
+interface Sealed {
+  id: string;
+  sealed: string;
+}
+
+/** Whether there was something to do. */
+async function reseal({ db, secrets }: Rotating, column: SealedColumn, { id, sealed }: Sealed): Promise<boolean> {
+  const place = column.place(id);
+  const update = `UPDATE ${column.table} SET ${column.assign} WHERE id = $1 AND ${column.sealed} = $2`;
+  const look = `SELECT id, ${column.sealed} AS sealed FROM ${column.table} WHERE id = $1 AND ${column.sealed} IS NOT NULL`;
+  for (let found: string | undefined = sealed; found !== undefined && !secrets.isCurrent(found);) {
+    const { rowCount } = await db.query(update, [id, found, secrets.seal(secrets.open(found, place), place)]);
+    if (rowCount === 1) return true;
+    const { rows } = await db.query<Sealed>(look, [id]);
+    found = rows[0]?.sealed;
+  }
+  return false;
+}
