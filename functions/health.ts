@@ -8,6 +8,7 @@ const Health = Type.Object({
   status: Type.Enum(["healthy", "degraded"]),
   version: Type.String(),
   services: Type.Object({ postgresql: State, keydb: State, rabbitmq: State }),
+  message: Type.Optional(Type.String({ description: "What does not hold for now" })),
 });
 
 export default http

@@ -1,6 +1,8 @@
 /** The mail API: its style, and the schemas that its functions share. */
 import { Type } from "typebox";
-import { http } from "#runtime";
+import { http, problems, type Context, type HttpRequest } from "#runtime";
+import type { Idempotency } from "#lib/mail/idempotency.ts";
+import type { MailStatus } from "#lib/mail/mail.ts";
 import { proxyStyle } from "#lib/proxy-style.ts";
 
 export const mailApi = http.style(proxyStyle);
@@ -10,6 +12,15 @@ export const MailId = Type.Object({
 });
 
 export const Status = Type.Enum(["queued", "processing", "sent", "failed", "cancelled"]);
+
+/** What is said of a mail in a status, to whoever has asked for something to be done with it. */
+export const said: Readonly<Record<MailStatus, string>> = {
+  queued: "郵件已加入發送隊列",
+  processing: "郵件已加入發送隊列",
+  sent: "郵件發送成功",
+  failed: "郵件發送失敗",
+  cancelled: "郵件已取消",
+};
 
 const Address = Type.String({ description: "user@example.com, or Name <user@example.com>", maxLength: 500 });
 const Addresses = Type.Array(Address, { maxItems: 10_000 });
@@ -42,6 +53,35 @@ export const Mail = Type.Object(
       ),
     ),
     metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: "Kept with the mail, for you" })),
+    send_at: Type.Optional(
+      Type.String({ format: "date-time", description: "Not before this time, with an offset; at most a year ahead" }),
+    ),
   },
   { examples: [example] },
 );
+
+/** Content of attachments goes past memory: as it comes it is decoded into a file, which the mail takes over or nobody. */
+export const attachmentContent = {
+  key: "content",
+  over: 64 * 1024,
+  open: (ctx: Context) => ctx.attachments.receive(ctx.config.attachments.maxBytes),
+};
+
+const longestKey = 256;
+
+/** The headers of a request that may be repeated, for its documentation. */
+export const repeatable = {
+  request: { "Idempotency-Key": `Makes repeating the request safe for 24 hours; at most ${longestKey} characters` },
+  reply: { "Idempotency-Replayed": "true: this is the reply of an earlier request with the same key" },
+};
+
+/** Under which key a request may be repeated, when it names one. Throws `invalid_request` for a key that is none. */
+export function idempotencyOf(request: Pick<HttpRequest, "header" | "bodyHash">): Idempotency | undefined {
+  const key = request.header("idempotency-key");
+  if (key === undefined) return undefined;
+  if (key === "" || key.length > longestKey) {
+    const details = [{ field: "Idempotency-Key", message: `must have 1 to ${longestKey} characters` }];
+    throw problems.invalidRequest({ details });
+  }
+  return { key, bodyHash: request.bodyHash() };
+}

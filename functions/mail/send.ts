@@ -2,8 +2,17 @@ import { Type } from "typebox";
 import { from, problems, reply } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { acceptMail } from "#lib/mail/accept.ts";
-import { attachmentTooLarge, emptyBody, idempotencyKeyReused, senderNotConfigured } from "#lib/mail/problems.ts";
-import { Mail, mailApi, Status } from "./_api.ts";
+import {
+  attachmentTooLarge,
+  emptyBody,
+  idempotencyKeyReused,
+  mailTooLarge,
+  senderNotAllowed,
+  senderNotConfigured,
+} from "#lib/mail/problems.ts";
+import { longestWait, preferredWait, waitForEnd } from "#lib/mail/wait.ts";
+import { rateLimited } from "#lib/rate-limited.ts";
+import { attachmentContent, idempotencyOf, Mail, mailApi, repeatable, said, Status } from "./_api.ts";
 
 const Queued = Type.Object({
   success: Type.Literal(true),
@@ -13,36 +22,51 @@ const Queued = Type.Object({
   estimated_send_time: Type.String({ format: "date-time" }),
 });
 
-const longestKey = 256;
-
 export default mailApi
   .post("/api/v1/mail/send", {
     summary: "Send a mail",
-    description: "Returns once the mail is committed to the database: from then on it is not lost.",
+    description:
+      "Returns once the mail is committed to the database: from then on it is not lost. " +
+      "With `Prefer: wait=10` it returns once the mail is sent or has failed, or after 10 seconds with its status then.",
     access: client("mail:send"),
     body: Mail,
     bodyLimit: from((config) => config.maxRequestBytes),
+    largeStrings: attachmentContent,
+    // Waiting comes on top of what accepting may take.
+    timeLimitMs: (30 + longestWait) * 1000,
     returns: Queued,
     headers: {
-      request: { "Idempotency-Key": "Makes repeating the request safe for 24 hours; at most 256 characters" },
-      reply: { "Idempotency-Replayed": "true: this is the reply of an earlier request with the same key" },
+      request: {
+        ...repeatable.request,
+        Prefer: `wait=N: answer once the mail is sent or has failed, at the latest after N seconds (${longestWait} at most)`,
+      },
+      reply: { ...repeatable.reply, "Preference-Applied": "wait=N: it was waited for the mail, up to N seconds" },
     },
-    problems: [emptyBody, attachmentTooLarge, senderNotConfigured, idempotencyKeyReused, problems.unavailable],
+    problems: [
+      emptyBody,
+      attachmentTooLarge,
+      mailTooLarge,
+      senderNotConfigured,
+      senderNotAllowed,
+      idempotencyKeyReused,
+      rateLimited,
+      problems.unavailable,
+    ],
   })
   .handle(async (request, ctx) => {
-    const key = request.header("idempotency-key");
-    if (key !== undefined && (key === "" || key.length > longestKey)) {
-      const details = [{ field: "Idempotency-Key", message: `must have 1 to ${longestKey} characters` }];
-      throw problems.invalidRequest({ details });
-    }
-    const idempotency = key === undefined ? undefined : { key, bodyHash: request.bodyHash() };
-    const mail = await acceptMail(ctx, request.caller, request.body, idempotency);
-    const queued = {
+    const idempotency = idempotencyOf(request);
+    const mail = await acceptMail(ctx, request.caller, request.body, { idempotency, large: request.large });
+    const wait = preferredWait(request.header("prefer"));
+    const status = wait === undefined ? "queued" : await waitForEnd(ctx, mail.id, wait);
+    const body = {
       success: true as const,
       mail_id: mail.id,
-      status: "queued" as const,
-      message: "郵件已加入發送隊列",
-      estimated_send_time: mail.createdAt.toISOString(),
+      status,
+      message: said[status],
+      estimated_send_time: mail.expectedAt.toISOString(),
     };
-    return mail.replayed ? reply(200, queued, { "idempotency-replayed": "true" }) : queued;
+    return reply(200, body, {
+      ...(mail.replayed && { "idempotency-replayed": "true" }),
+      ...(wait !== undefined && { "preference-applied": `wait=${wait}` }),
+    });
   });

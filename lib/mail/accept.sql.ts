@@ -6,9 +6,10 @@
  * a parameter for each value would have to be planned anew for each batch size.
  */
 import type { Statement } from "../resources/batch.ts";
+import type { MailSource } from "./mail.ts";
 
 /** A mail as it is inserted; names are the columns'. */
-export interface AcceptRow {
+export interface MailRow {
   id: string;
   from_address: string;
   to_addresses: readonly string[];
@@ -20,20 +21,53 @@ export interface AcceptRow {
   html: string | null;
   client_id: string;
   client_name: string | null;
+  source: MailSource;
   metadata: unknown;
   created_at: string;
+  send_at: string | null;
   due_at: string;
-  idempotency_key: string | null;
-  body_hash: string | null;
-  attachments: readonly AcceptAttachment[];
+  batch_id: string | null;
+  attachment_bytes: number;
+  attachments: readonly AttachmentRow[];
 }
 
-export interface AcceptAttachment {
+export interface AttachmentRow {
   position: number;
   filename: string;
   content_type: string | null;
   size_bytes: number;
+  sha256: string;
   storage_path: string;
+}
+
+const mailColumns = `
+  id uuid, from_address text, to_addresses text[], cc_addresses text[], bcc_addresses text[], names jsonb, subject text,
+  body text, html text, client_id text, client_name text, source text, metadata jsonb, created_at timestamptz,
+  send_at timestamptz, due_at timestamptz, batch_id uuid, attachment_bytes bigint, attachments jsonb`;
+
+/** Inserts the mails of `wanted`, which has `mailColumns`, with their attachments. */
+const insertWanted = `
+  accepted AS (
+    INSERT INTO mails (id, from_address, to_addresses, cc_addresses, bcc_addresses, names, subject, body, html,
+                       client_id, client_name, source, metadata, created_at, updated_at, send_at, due_at, batch_id,
+                       attachment_bytes)
+    SELECT id, from_address, to_addresses, cc_addresses, bcc_addresses, nullif(names, 'null'), subject, body, html,
+           client_id, client_name, source, nullif(metadata, 'null'), created_at, created_at, send_at, due_at, batch_id,
+           attachment_bytes
+    FROM wanted
+  ),
+  attached AS (
+    INSERT INTO attachments (mail_id, position, filename, content_type, size_bytes, sha256, storage_path)
+    SELECT wanted.id, file.position, file.filename, file.content_type, file.size_bytes, file.sha256, file.storage_path
+    FROM wanted
+    CROSS JOIN LATERAL jsonb_to_recordset(wanted.attachments) AS file (
+      position int, filename text, content_type text, size_bytes bigint, sha256 text, storage_path text)
+    WHERE jsonb_array_length(wanted.attachments) > 0
+  )`;
+
+export interface AcceptRow extends MailRow {
+  idempotency_key: string | null;
+  body_hash: string | null;
 }
 
 /** A returned row says that the mail was inserted; none says that its idempotency key was taken. */
@@ -41,10 +75,7 @@ export const acceptMails: Statement<AcceptRow, { i: number }> = {
   name: "accept_mails",
   sql: `
     WITH input AS MATERIALIZED (
-      SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
-        i int, id uuid, from_address text, to_addresses text[], cc_addresses text[], bcc_addresses text[], names jsonb,
-        subject text, body text, html text, client_id text, client_name text, metadata jsonb,
-        created_at timestamptz, due_at timestamptz, idempotency_key text, body_hash text, attachments jsonb)
+      SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (i int, idempotency_key text, body_hash text, ${mailColumns})
     ),
     keys AS (
       INSERT INTO idempotency_keys (client_id, key, body_hash, mail_id, created_at)
@@ -52,36 +83,47 @@ export const acceptMails: Statement<AcceptRow, { i: number }> = {
       ON CONFLICT (client_id, key) DO NOTHING
       RETURNING mail_id
     ),
-    accepted AS (
-      INSERT INTO mails (id, from_address, to_addresses, cc_addresses, bcc_addresses, names, subject, body, html,
-                         client_id, client_name, metadata, created_at, updated_at, due_at)
-      SELECT id, from_address, to_addresses, cc_addresses, bcc_addresses, nullif(names, 'null'), subject, body, html,
-             client_id, client_name, nullif(metadata, 'null'), created_at, created_at, due_at
-      FROM input
-      WHERE idempotency_key IS NULL OR id IN (SELECT mail_id FROM keys)
-      RETURNING id
+    wanted AS (
+      SELECT * FROM input WHERE idempotency_key IS NULL OR id IN (SELECT mail_id FROM keys)
     ),
-    attached AS (
-      INSERT INTO attachments (mail_id, position, filename, content_type, size_bytes, storage_path)
-      SELECT input.id, file.position, file.filename, file.content_type, file.size_bytes, file.storage_path
-      FROM input
-      CROSS JOIN LATERAL jsonb_to_recordset(input.attachments) AS file (
-        position int, filename text, content_type text, size_bytes bigint, storage_path text)
-      WHERE jsonb_array_length(input.attachments) > 0 AND input.id IN (SELECT id FROM accepted)
-    )
-    SELECT input.i FROM input JOIN accepted USING (id)`,
+    ${insertWanted}
+    SELECT i FROM wanted`,
 };
 
-/** What an idempotency key stands for; `expired` when it was used before $3. */
-export const findIdempotent = `
-  SELECT keys.mail_id, keys.body_hash, mails.created_at, keys.created_at < $3 AS expired
-  FROM idempotency_keys AS keys JOIN mails ON mails.id = keys.mail_id
-  WHERE keys.client_id = $1 AND keys.key = $2`;
+/** The mails of one request for many: all of them are accepted, or none. */
+export interface BatchRow {
+  client_id: string;
+  idempotency_key: string | null;
+  body_hash: string | null;
+  /** JSON, for whoever repeats the request. */
+  reply: string;
+  created_at: string;
+  mails: readonly MailRow[];
+}
 
-/** Forgets one key that was used before $3. */
-export const forgetKey = `DELETE FROM idempotency_keys WHERE client_id = $1 AND key = $2 AND created_at < $3`;
-
-/** Forgets the keys that were used before $1, up to $2 of them. */
-export const forgetKeys = `
-  DELETE FROM idempotency_keys WHERE (client_id, key) IN (
-    SELECT client_id, key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)`;
+/** A returned row says that the batch was inserted; none says that its idempotency key was taken. */
+export const acceptBatches: Statement<BatchRow, { i: number }> = {
+  name: "accept_batches",
+  sql: `
+    WITH input AS MATERIALIZED (
+      SELECT *, row_number() OVER (PARTITION BY client_id, idempotency_key ORDER BY i) = 1 AS first
+      FROM jsonb_to_recordset($1::jsonb) AS input (
+        i int, client_id text, idempotency_key text, body_hash text, reply text, created_at timestamptz, mails jsonb)
+    ),
+    keys AS (
+      INSERT INTO idempotency_keys (client_id, key, body_hash, reply, created_at)
+      SELECT client_id, idempotency_key, body_hash, reply::json, created_at FROM input
+      WHERE idempotency_key IS NOT NULL AND first
+      ON CONFLICT (client_id, key) DO NOTHING
+      RETURNING client_id, key
+    ),
+    batches AS (
+      SELECT i, mails FROM input
+      WHERE idempotency_key IS NULL OR (first AND (client_id, idempotency_key) IN (SELECT client_id, key FROM keys))
+    ),
+    wanted AS MATERIALIZED (
+      SELECT mail.* FROM batches CROSS JOIN LATERAL jsonb_to_recordset(batches.mails) AS mail (${mailColumns})
+    ),
+    ${insertWanted}
+    SELECT i FROM batches`,
+};

@@ -1,14 +1,12 @@
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { aCaller, aMail, confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
 import { eventually, freshVhost } from "../../ops/harness/test.ts";
-import { Problem } from "../../runtime/problem.ts";
 import { Caller } from "../auth/caller.ts";
-import { acceptMail, forgetExpiredKeys, type Idempotency } from "./accept.ts";
+import { ask, attached, count, empty, files, keyed, refusal } from "./accept.fixture.ts";
+import { acceptMail } from "./accept.ts";
 import type { MailInput } from "./draft.ts";
+import type { Idempotency } from "./idempotency.ts";
 import { publishStranded } from "./publish.ts";
 
 const test = suite<{ context: TestContext }>("accepting mail");
@@ -16,45 +14,11 @@ const test = suite<{ context: TestContext }>("accepting mail");
 test.before(async (state) => {
   state.context = await openContext();
 });
-test.before.each(async ({ context }) => {
-  await context.ctx.db.query("TRUNCATE mails, attachments, idempotency_keys");
-  await rm(context.ctx.config.attachments.folder, { recursive: true, force: true });
-});
+test.before.each(({ context }) => empty(context));
 test.after(({ context }) => context.close());
 
-/** What the database has, as somebody else sees it: committed. */
-async function ask<Row extends object>({ url }: TestContext, sql: string, values: unknown[] = []): Promise<Row[]> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(sql, values)).rows;
-  } finally {
-    await client.end();
-  }
-}
-const count = async (context: TestContext, table: "mails" | "attachments" | "idempotency_keys") =>
-  (await ask<{ count: number }>(context, `SELECT count(*)::int AS count FROM ${table}`))[0]?.count;
-
-/** Every file in the attachment folder, by its path there. */
-async function files({ ctx }: TestContext): Promise<string[]> {
-  const entries = await readdir(ctx.config.attachments.folder, { recursive: true, withFileTypes: true }).catch(
-    () => [],
-  );
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-}
-
-const refusal = async (work: Promise<unknown>): Promise<Problem> => {
-  const error = await work.catch((failure: unknown) => failure);
-  if (error instanceof Problem) return error;
-  throw new Error(`No problem: ${String(error)}`);
-};
 const send = ({ ctx }: TestContext, mail: Partial<MailInput> = {}, idempotency?: Idempotency, caller = aCaller()) =>
-  acceptMail(ctx, caller, aMail(mail), idempotency);
-const keyed = (key: string, body = "a"): Idempotency => ({ key, bodyHash: body.repeat(64) });
-const attached = (filename: string, content: string | Buffer) => ({
-  filename,
-  content: Buffer.from(content).toString("base64"),
-});
+  acceptMail(ctx, caller, aMail(mail), { idempotency });
 
 test("when it returns, the mail is committed with all that was given", async ({ context }) => {
   const { id, createdAt, replayed } = await send(context, {
@@ -116,56 +80,6 @@ test("64 at once share few commits, and all are there", async ({ context }) => {
   assert.equal(sum, { mails: 64, subjects: 64, few: true });
 });
 
-test("50 requests with one key at once make one mail, and 50 equal answers", async ({ context }) => {
-  const answers = await Promise.all(
-    Array.from({ length: 50 }, () => send(context, { attachments: [attached("a.txt", "hi")] }, keyed("k"))),
-  );
-  assert.is(new Set(answers.map(({ id, createdAt }) => `${id} ${createdAt.toISOString()}`)).size, 1);
-  assert.is(answers.filter(({ replayed }) => !replayed).length, 1);
-  await context.settled();
-  assert.equal([await count(context, "mails"), await count(context, "attachments")], [1, 1]);
-  const left = await files(context);
-  assert.is(left.length, 1, "the other 49 left nothing on disk");
-  assert.match(left[0] ?? "", answers[0]?.id ?? "");
-});
-
-test("from two processes at once with the same keys in opposite order, each key makes one mail", async ({
-  context,
-}) => {
-  const other = await openContext({ env: { DATABASE_URL: context.url, DATA_DIR: context.folder } });
-  const keys = Array.from({ length: 40 }, (_, n) => `key ${n}`);
-  const [here, there] = await Promise.all([
-    Promise.all(keys.map((key) => send(context, {}, keyed(key)))),
-    Promise.all(keys.toReversed().map((key) => send(other, {}, keyed(key)))),
-  ]);
-  assert.equal(
-    here.map(({ id }) => id),
-    there.toReversed().map(({ id }) => id),
-  );
-  assert.is(await count(context, "mails"), 40);
-  await other.close();
-});
-
-test("a key that was used for another body is refused, and makes nothing", async ({ context }) => {
-  const first = await send(context, {}, keyed("k"));
-  const other = { attachments: [attached("a.txt", "hi")] };
-  assert.is((await refusal(send(context, other, keyed("k", "b")))).code, "idempotency_key_reused");
-  assert.equal(await send(context, {}, keyed("k")), { ...first, replayed: true });
-  const racing = await Promise.allSettled([send(context, {}, keyed("r")), send(context, other, keyed("r", "b"))]);
-  assert.equal(racing.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
-  await context.settled();
-  assert.is(await count(context, "mails"), 2);
-});
-
-test("a key is its client's own", async ({ context }) => {
-  const [one, other] = [
-    await send(context, {}, keyed("k")),
-    await send(context, {}, keyed("k", "b"), aCaller("other")),
-  ];
-  assert.not(other.replayed);
-  assert.is.not(one.id, other.id);
-});
-
 test("a poisoned row fails alone: its neighbours are accepted, and nothing of it stays", async ({ context }) => {
   // Longer than its column: no request gets this far with it, and that must not matter.
   const poison = new Caller({
@@ -188,7 +102,9 @@ test("a poisoned row fails alone: its neighbours are accepted, and nothing of it
   assert.equal([await count(context, "mails"), await count(context, "attachments")], [19, 19]);
   const known = await ask<{ path: string }>(context, "SELECT storage_path AS path FROM attachments");
   const expected = known.map(({ path }) => context.ctx.attachments.resolve(path));
-  assert.equal((await files(context)).toSorted(), expected.toSorted());
+  const { ofMails, beside } = await files(context);
+  assert.equal(ofMails.toSorted(), expected.toSorted());
+  assert.is(beside.length, 19);
 });
 
 test("attachments are on disk byte for byte under safe names, before the mail is there", async ({ context }) => {
@@ -226,17 +142,80 @@ test("a mail that is refused leaves nothing in the database or on disk", async (
   ].map(({ code }) => code);
   assert.equal(codes, ["empty_body", "invalid_request", "attachment_too_large"]);
   await context.settled();
-  assert.equal(await files(context), []);
+  assert.equal(await files(context), { ofMails: [], beside: [] });
   assert.equal([await count(context, "mails"), await count(context, "idempotency_keys")], [0, 0]);
 });
 
-test("a replayed mail with attachments leaves nothing more on disk", async ({ context }) => {
-  const mail = { attachments: [attached("a.txt", "hi")] };
-  await send(context, mail, keyed("k"));
-  const before = await files(context);
-  await send(context, mail, keyed("k"));
+test("a mail that comes in another way is kept as such", async ({ context }) => {
+  await acceptMail(context.ctx, aCaller(), aMail(), { source: "smtp" });
+  assert.equal(await ask(context, "SELECT source FROM mails"), [{ source: "smtp" }]);
+});
+
+test("a mail for later is expected at its time, and due then", async ({ context }) => {
+  const sendAt = new Date(Date.now() + 3_600_000);
+  const { id, createdAt, expectedAt } = await send(context, { send_at: sendAt.toISOString() });
+  assert.equal(expectedAt, sendAt);
+  assert.ok(createdAt < sendAt);
+  const rows = await ask(context, "SELECT status, send_at, due_at FROM mails WHERE id = $1", [id]);
+  assert.equal(rows, [{ status: "queued", send_at: sendAt, due_at: sendAt }]);
+});
+
+test("a time that has just passed is now", async ({ context }) => {
+  const { createdAt, expectedAt } = await send(context, { send_at: new Date(Date.now() - 30_000).toISOString() });
+  assert.equal(expectedAt, createdAt);
+  const problem = await refusal(send(context, { send_at: new Date(Date.now() - 61_000).toISOString() }));
+  assert.equal([problem.code, problem.details?.[0]?.field], ["invalid_request", "send_at"]);
+});
+
+test("a mail for later is not published before, one for in a moment just then", async () => {
+  const context = await openContext({ env: { RABBITMQ_URL: await freshVhost() } });
+  const { broker, config } = context.ctx;
+  const got: { message: unknown; at: number }[] = [];
+  await broker.consume(config.queues.mail, { concurrency: 10 }, async ({ message }) => {
+    got.push({ message, at: Date.now() });
+    return { kind: "done" };
+  });
+  const at = Date.now() + 700;
+  await send(context, { send_at: new Date(at + 3_600_000).toISOString() });
+  const { id } = await send(context, { send_at: new Date(at).toISOString() });
+  await eventually(() => got.length > 0, { what: "the message" });
   await context.settled();
-  assert.equal(await files(context), before);
+  assert.equal(
+    got.map(({ message }) => message),
+    [{ mail_id: id }],
+  );
+  assert.ok((got[0]?.at ?? 0) >= at, "not a millisecond early");
+  await context.close();
+});
+
+test("the message says what the attachments weigh", async () => {
+  const context = await openContext({ env: { RABBITMQ_URL: await freshVhost() } });
+  const { broker, config } = context.ctx;
+  const got: unknown[] = [];
+  await broker.consume(config.queues.mail, { concurrency: 10 }, async ({ message }) => {
+    got.push(message);
+    return { kind: "done" };
+  });
+  const { id } = await send(context, { attachments: [attached("a.txt", "12345"), attached("b.txt", "678")] });
+  await eventually(() => got.length > 0, { what: "the message" });
+  assert.equal(got, [{ mail_id: id, bytes: 8 }]);
+  await context.close();
+});
+
+test("what a limit refuses leaves nothing; what is not stored uses nothing up", async () => {
+  const limited = await openContext({ env: { RATE_LIMIT_CLIENT_MAILS_PER_HOUR: "2" } });
+  const attachments = [attached("a.txt", "hi")];
+  // Refused for itself, replayed, and lost to a request with the same key: none of them counts.
+  await refusal(send(limited, { to: ["nobody"] }));
+  await Promise.all(Array.from({ length: 5 }, () => send(limited, { attachments }, keyed("k"))));
+  await send(limited, { attachments }, keyed("k"));
+  await send(limited);
+  const before = await files(limited);
+  assert.is((await refusal(send(limited, { attachments: [attached("b.txt", "more")] }))).code, "rate_limited");
+  await limited.settled();
+  assert.equal(await files(limited), before);
+  assert.is(await count(limited, "mails"), 2);
+  await limited.close();
 });
 
 test("in production nothing is accepted that no provider would take", async () => {
@@ -277,26 +256,6 @@ test("with the broker away a mail is accepted and due at once; with it back, the
   assert.equal(later, [{ later: true }], "the sweep has no reason to publish it again");
   await back.close();
   await away.close();
-});
-
-test("an idempotency key holds for a day: after that it may be used again, and is forgotten", async ({ context }) => {
-  const age = (key: string, hours: number) =>
-    ask(context, "UPDATE idempotency_keys SET created_at = now() - make_interval(hours => $2) WHERE key = $1", [
-      key,
-      hours,
-    ]);
-  const first = await send(context, {}, keyed("day"));
-  await age("day", 23);
-  assert.is((await send(context, {}, keyed("day"))).id, first.id);
-  await age("day", 25);
-  const again = await send(context, {}, keyed("day", "b"));
-  assert.is.not(again.id, first.id);
-  assert.is(again.replayed, false);
-
-  await send(context, {}, keyed("old"));
-  await age("old", 25);
-  await forgetExpiredKeys(context.ctx);
-  assert.equal(await ask(context, "SELECT key FROM idempotency_keys"), [{ key: "day" }]);
 });
 
 test.run();

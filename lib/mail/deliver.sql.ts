@@ -26,6 +26,7 @@ export interface Claimed {
   client_id: string;
   source: MailSource;
   retry_count: number;
+  relay: unknown;
   attachments: { filename: string; content_type: string | null; size_bytes: number; storage_path: string }[] | null;
 }
 
@@ -42,7 +43,7 @@ export const claimMails: Statement<ClaimRow, Claimed> = {
     FROM input
     WHERE mails.id = input.id AND mails.status = 'queued' AND mails.attempt = input.attempt - 1
     RETURNING input.i, from_address, to_addresses, cc_addresses, bcc_addresses, names, subject, body, html, created_at,
-      client_id, source, retry_count,
+      client_id, source, retry_count, relay,
       (SELECT jsonb_agg(jsonb_build_object('filename', filename, 'content_type', content_type, 'size_bytes', size_bytes,
                                            'storage_path', storage_path) ORDER BY position)
        FROM attachments WHERE mail_id = mails.id) AS attachments`,
@@ -82,6 +83,7 @@ export const settleMails: Statement<SettleRow, { i: number }> = {
       status = input.status, retry_count = input.retry_count, error_message = input.error_message, updated_at = now(),
       lease_until = NULL,
       sent_at = CASE WHEN input.status = 'sent' THEN now() END,
+      maybe_sent = maybe_sent OR input.event = 'outcome_unknown',
       due_at = now() + make_interval(secs => input.delay_ms / 1000.0
         + CASE WHEN input.published THEN ${publishGraceSeconds} ELSE 0 END)
     FROM input

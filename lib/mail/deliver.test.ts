@@ -6,7 +6,7 @@ import { eventually, freshRedis } from "../../ops/harness/test.ts";
 import type { Outcome } from "../../runtime/broker.ts";
 import { startProvider, type Provider } from "../senders/sendgrid.fixture.ts";
 import { acceptMail } from "./accept.ts";
-import { attemptDelivery } from "./deliver.ts";
+import { attemptDelivery, deliverMail } from "./deliver.ts";
 import type { MailInput } from "./draft.ts";
 import { releaseExpired } from "./release.ts";
 import { readEvents, readStatus } from "./status.ts";
@@ -27,6 +27,8 @@ test.after(async ({ provider, context }) => {
 });
 
 const done: Outcome = { kind: "done" };
+/** With every answer that says that the provider has too much to do. */
+const ease = true;
 const accept = async ({ ctx }: TestContext, mail: Partial<MailInput> = {}) =>
   (await acceptMail(ctx, aCaller(), aMail(mail))).id;
 const attempt = ({ ctx }: TestContext, id: string, number: number) => attemptDelivery(ctx, id, number);
@@ -138,7 +140,7 @@ test("transient: 1, 2, 4, 8, 16 seconds, and then it has failed", async ({ provi
   provider.answer({ status: 503, body: { errors: [{ message: "maintenance" }] } });
   const id = await accept(context);
   for (const [index, seconds] of [1, 2, 4, 8, 16].entries()) {
-    assert.equal(await attempt(context, id, index + 1), { kind: "retry", delayMs: seconds * 1000 });
+    assert.equal(await attempt(context, id, index + 1), { kind: "retry", delayMs: seconds * 1000, ease });
     assert.equal(await row(context, id), {
       status: "queued",
       attempt: index + 1,
@@ -149,7 +151,7 @@ test("transient: 1, 2, 4, 8, 16 seconds, and then it has failed", async ({ provi
       sent: false,
     });
   }
-  assert.equal(await attempt(context, id, 6), { kind: "dead", reason: "http_503" });
+  assert.equal(await attempt(context, id, 6), { kind: "dead", reason: "http_503", ease });
   const last = await row(context, id);
   assert.equal([last?.status, last?.retry_count, last?.attempt], ["failed", 5, 6]);
   assert.equal(await timeline(context, id), [
@@ -165,7 +167,7 @@ test("throttled: due when the provider said, without a message, and no retry use
 }) => {
   provider.answer({ status: 429, headers: { "retry-after": "70" } });
   const id = await accept(context);
-  for (const number of [1, 2, 3, 4, 5, 6, 7]) assert.equal(await attempt(context, id, number), done);
+  for (const number of [1, 2, 3, 4, 5, 6, 7]) assert.equal(await attempt(context, id, number), { ...done, ease });
   const state = await row(context, id);
   assert.equal([state?.status, state?.retry_count, state?.attempt, state?.due_in], ["queued", 0, 7, 70]);
   provider.answer({ status: 202 });
@@ -186,7 +188,7 @@ test("permanent: failed at once, with the provider's words for its sender to rea
 test("unknown: recorded as that, and tried again", async ({ provider, context }) => {
   provider.answer("reset");
   const id = await accept(context);
-  assert.equal(await attempt(context, id, 1), { kind: "retry", delayMs: 1000 });
+  assert.equal(await attempt(context, id, 1), { kind: "retry", delayMs: 1000, ease });
   assert.equal(await timeline(context, id), ["outcome_unknown sendgrid ECONNRESET"]);
   assert.is((await row(context, id))?.retry_count, 1);
 });
@@ -197,7 +199,7 @@ test("unknown with the policy hold: recorded as that, and not sent again", async
   const holding = await openContext({ env: { ...env, ...files, UNKNOWN_OUTCOME: "hold" } });
   provider.answer({ status: 504 });
   const id = await accept(holding);
-  assert.equal(await attempt(holding, id, 1), { kind: "dead", reason: "http_504" });
+  assert.equal(await attempt(holding, id, 1), { kind: "dead", reason: "http_504", ease });
   assert.is((await row(holding, id))?.status, "failed");
   assert.equal(await timeline(holding, id), ["outcome_unknown sendgrid http_504"]);
   await holding.close();
@@ -284,6 +286,50 @@ test("with PostgreSQL away while the provider answers, the outcome is recorded o
   assert.is(provider.requests.length, 2);
   await context.close();
   await server.close();
+});
+
+test("heavy mails are sent as the weight of all allows, in order; light ones do not wait for them", async ({
+  provider,
+  context,
+}) => {
+  const ids = [await accept(context), await accept(context), await accept(context)];
+  const answer = Promise.withResolvers<{ status: number }>();
+  provider.answer(answer.promise);
+  const [first, second, light] = ids.map((mail_id, index) => {
+    return deliverMail(context.ctx, { mail_id, bytes: index < 2 ? 20 * 2 ** 20 : 256 * 1024 }, 1);
+  });
+  await eventually(() => provider.requests.length === 2, { what: "a heavy and a light one are with the provider" });
+  assert.is(context.ctx.weights.taken, 20 * 2 ** 20);
+  assert.is((await row(context, ids[1] ?? ""))?.status, "queued", "the other is not even claimed");
+  answer.resolve({ status: 202 });
+  assert.equal(await Promise.all([first, second, light]), [done, done, done]);
+  assert.is(provider.requests.length, 3);
+  assert.is(context.ctx.weights.taken, 0);
+});
+
+test("a heavy mail that has to wait too long, or is told to end, goes back to the queue untouched", async ({
+  provider,
+  context,
+}) => {
+  const id = await accept(context);
+  const heavy = { mail_id: id, bytes: 30 * 2 ** 20 };
+  const { weights } = context.ctx;
+  using all = await weights.take(Infinity, { withinMs: 0, signal: context.ctx.signal });
+  assert.ok(all);
+  const call = context.newCall();
+  const waiting = deliverMail(call, heavy, 1);
+  call.abort(new Error("the process ends"));
+  assert.equal(await waiting, { kind: "requeue", at: "front" });
+
+  const hasty = context.newCall();
+  const take: typeof weights.take = (bytes, options) => weights.take(bytes, { ...options, withinMs: 20 });
+  Object.defineProperty(hasty, "weights", { value: { take, taken: 0 } });
+  assert.equal(await deliverMail(hasty, heavy, 1), { kind: "requeue", at: "end" });
+
+  const state = await row(context, id);
+  assert.equal([state?.status, state?.attempt, state?.leased], ["queued", 0, false]);
+  assert.equal(await timeline(context, id), []);
+  assert.is(provider.requests.length, 0);
 });
 
 test.run();

@@ -1,4 +1,4 @@
-/** One attempt at one mail: claim, send, settle. */
+/** One attempt at one mail: weigh, claim, send, settle. */
 import type { Outcome } from "../../runtime/broker.ts";
 import type { Context } from "../../runtime/context.ts";
 import { Problem } from "../../runtime/problem.ts";
@@ -6,12 +6,29 @@ import { isUnavailable, type Statement } from "../resources/database.ts";
 import { classify, type Verdict } from "../senders/classify.ts";
 import { chooseSender } from "../senders/choose.ts";
 import { claimMails, settleMails, type Claimed } from "./deliver.sql.ts";
-import { retryLadderMs, type OutgoingMail } from "./mail.ts";
-import { decide } from "./outcome.ts";
+import { retryLadderMs, type MailJob, type OutgoingMail } from "./mail.ts";
+import { asksForEase, decide } from "./outcome.ts";
 import { cacheStatus } from "./status.ts";
 
 /** How long is waited between tries while PostgreSQL is away, in milliseconds. */
 const awayPauseMs = 250;
+
+/** Attachments up to this size weigh nothing: as many as there are workers fit in everywhere. */
+const lightBytes = 256 * 1024;
+/** How long a heavy mail waits for its weight, in milliseconds. Most of its call's time is for sending it. */
+const weighMs = 15_000;
+
+/**
+ * Delivers the mail of a message, if this attempt is its turn. A heavy one first takes its weight from what the process
+ * has for all of them; one that has to wait too long, or is told to end, goes back to the queue, and no attempt has
+ * been made.
+ */
+export async function deliverMail(ctx: Context, { mail_id, bytes = 0 }: MailJob, attempt: number): Promise<Outcome> {
+  if (bytes <= lightBytes) return attemptDelivery(ctx, mail_id, attempt);
+  using weight = await ctx.weights.take(bytes, { withinMs: weighMs, signal: ctx.signal });
+  if (!weight) return { kind: "requeue", at: ctx.signal.aborted ? "front" : "end" };
+  return await attemptDelivery(ctx, mail_id, attempt);
+}
 
 /**
  * Makes attempt number `attempt` at a mail, if it is that attempt's turn; a message that comes twice or late does
@@ -23,14 +40,14 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
   const common = { id: mailId, clientId: claimed.client_id, attempt, createdAt: claimed.created_at };
   cacheStatus(ctx, { ...common, status: "processing", retryCount: claimed.retry_count });
 
-  const mail = outgoing(mailId, attempt, claimed);
   const started = performance.now();
-  const { provider, verdict } = await send(ctx, mail);
+  const { provider, verdict, ease } = await send(ctx, outgoing(mailId, attempt, claimed));
   const durationMs = Math.round(performance.now() - started);
 
   const { maxRetries, unknownOutcome } = ctx.config;
   const next = decide(verdict, claimed.retry_count, { ladderMs: retryLadderMs(maxRetries), unknownOutcome });
-  const error = next.status === "sent" ? null : `${verdict.code}: ${verdict.reason}`;
+  ctx.mailMetrics.attempted(provider, next.event);
+  const error = next.status === "sent" ? (verdict.remark ?? null) : `${verdict.code}: ${verdict.reason}`;
   const settled = await persist(ctx, settleMails, {
     id: mailId,
     attempt,
@@ -45,34 +62,45 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
     code: verdict.code,
   });
   const report = { mail_id: mailId, attempt, provider, duration_ms: durationMs, code: verdict.code };
+  const patience = ease ? { ease } : {};
   if (!settled?.length) {
     ctx.log.warn(
       report,
       settled ? "the lease was lost before the attempt was settled" : "the attempt was not recorded",
     );
-    return { kind: "done" };
+    return { kind: "done", ...patience };
   }
   cacheStatus(ctx, { ...common, status: next.status, retryCount: next.retryCount, error: error ?? "" });
   if (next.status === "sent") ctx.log.info(report, "Mail sent successfully");
   else ctx.log.warn(report, next.status === "failed" ? "Mail failed" : `Mail is tried again: ${next.event}`);
 
-  if (next.status === "failed") return { kind: "dead", reason: verdict.code };
-  return next.byLadder ? { kind: "retry", delayMs: next.delayMs } : { kind: "done" };
+  if (next.status === "failed") return { kind: "dead", reason: verdict.code, ...patience };
+  return next.byLadder ? { kind: "retry", delayMs: next.delayMs, ...patience } : { kind: "done", ...patience };
 }
 
-async function send(ctx: Context, mail: OutgoingMail): Promise<{ provider: string; verdict: Verdict }> {
+interface Sending {
+  /** Name of the sender; `none` where there is none for this mail. */
+  provider: string;
+  verdict: Verdict;
+  ease: boolean;
+}
+
+async function send(ctx: Context, mail: OutgoingMail): Promise<Sending> {
   let provider = "none";
   try {
     const sender = await chooseSender(ctx, mail);
     provider = sender.name;
-    return { provider, verdict: classify(await sender.send(mail, ctx), ctx.clock.now().getTime()) };
+    const answer = await sender.send(mail, ctx);
+    const verdict = classify(answer, ctx.clock.now().getTime());
+    return { provider, verdict, ease: asksForEase(answer, verdict) };
   } catch (error) {
     if (error instanceof Problem) {
-      return { provider, verdict: { kind: "permanent", code: error.code, reason: error.message } };
+      const { code, message: reason } = error;
+      return { provider, verdict: { kind: "permanent", code, reason }, ease: false };
     }
     ctx.log.error({ err: error, mail_id: mail.id }, "the mail could not be handed to its sender");
     const reason = "The mail could not be handed to its sender";
-    return { provider, verdict: { kind: "transient", code: "sender_error", reason } };
+    return { provider, verdict: { kind: "transient", code: "sender_error", reason }, ease: false };
   }
 }
 
@@ -118,5 +146,6 @@ function outgoing(id: string, attempt: number, row: Claimed): OutgoingMail {
       sizeBytes: file.size_bytes,
       path: file.storage_path,
     })),
+    ...(row.relay !== null && { relay: row.relay }),
   };
 }

@@ -1,8 +1,11 @@
+import { createHash } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { temporaryFolder } from "../../ops/harness/test.ts";
 import type { Detail } from "../../runtime/problem.ts";
 import { Problem } from "../../runtime/problem.ts";
-import { checkAttachments, safeName } from "./draft-attachment.ts";
+import { openAttachments } from "../resources/attachments.ts";
+import { checkAttachments, safeName, type DraftAttachment, type LargeContent } from "./draft-attachment.ts";
 
 const names: [given: string, stored: string][] = [
   ["report.pdf", "report.pdf"],
@@ -46,19 +49,29 @@ test("a long name keeps its extension and at most 150 bytes, cut between charact
 type Given = { filename: string; content: string; content_type?: string };
 const file = (given: Partial<Given> = {}): Given => ({ filename: "a.txt", content: "aGk=", ...given });
 
-function check(given: Given[], maxBytes = 1024) {
+function check(given: Given[], maxBytes = 1024, large?: LargeContent) {
   const faults: Detail[] = [];
-  const drafts = checkAttachments(given, maxBytes, faults);
+  const drafts = checkAttachments(given, maxBytes, faults, large);
   return { drafts, faults: faults.map(({ field, message }) => `${field} ${message}`) };
+}
+
+/** What a draft has in memory. */
+function bytesOf(draft: DraftAttachment | undefined): Buffer {
+  const source = draft?.content.source;
+  if (!Buffer.isBuffer(source)) throw new Error(`${String(source)} is not in memory`);
+  return source;
 }
 
 test("content is decoded byte for byte, also when its base64 is broken into lines", () => {
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   const base64 = bytes.toString("base64");
   for (const content of [base64, base64.replaceAll(/.{76}/g, "$&\r\n"), `${base64}\n`]) {
-    assert.ok(check([file({ content })]).drafts[0]?.content.equals(bytes));
+    const [draft] = check([file({ content })]).drafts;
+    assert.ok(bytesOf(draft).equals(bytes));
+    assert.is(draft?.content.sizeBytes, 256);
+    assert.is(draft?.content.sha256, createHash("sha256").update(bytes).digest("hex"));
   }
-  assert.is(check([file({ content: "" })]).drafts[0]?.content.length, 0);
+  assert.is(check([file({ content: "" })]).drafts[0]?.content.sizeBytes, 0);
 });
 
 test("names that are the same in any file system get a number, and keep what the sender called them", () => {
@@ -123,7 +136,7 @@ test("the limit is on the decoded bytes: what fills it is taken, one byte more i
   const limit = 2 ** 20;
   for (const bytes of [limit - 2, limit - 1, limit]) {
     assert.is(
-      check([file({ content: Buffer.alloc(bytes).toString("base64") })], limit).drafts[0]?.content.length,
+      check([file({ content: Buffer.alloc(bytes).toString("base64") })], limit).drafts[0]?.content.sizeBytes,
       bytes,
     );
   }
@@ -142,7 +155,40 @@ test("the limit is on the decoded bytes: what fills it is taken, one byte more i
 test("a file of 25 MB is checked and decoded", () => {
   const content = Buffer.alloc(25 * 2 ** 20, 7);
   const { drafts } = check([file({ content: content.toString("base64") })], content.length);
-  assert.ok(drafts[0]?.content.equals(content));
+  assert.ok(bytesOf(drafts[0]).equals(content));
+});
+
+/** A file that came too large for memory: what was sent stands in it, in place of `content` a name. */
+async function received(base64: string, maxBytes: number) {
+  const sink = openAttachments(await temporaryFolder()).receive(maxBytes);
+  await sink.write(Buffer.from(base64));
+  await sink.end();
+  return { sink, large: (text: string) => (text === "a name" ? sink : undefined) };
+}
+
+test("a file that is not in memory is checked like any other, and stays where it is", async () => {
+  const { sink, large } = await received(Buffer.alloc(1000, 7).toString("base64"), 1024);
+  const { drafts, faults } = check([file(), file({ content: "a name" })], 1024, large);
+  assert.equal(faults, []);
+  assert.is(drafts[1]?.content, sink);
+  assert.is(drafts[1]?.content.sizeBytes, 1000);
+  const bad = await received(`${"A".repeat(1000)}*AAA`, 1024);
+  assert.equal(check([file(), file({ content: "a name" })], 1024, bad.large).faults, [
+    "attachments[1].content is not valid base64",
+  ]);
+});
+
+test("a file that is not in memory may fill the limit, and not pass it by a byte", async () => {
+  const limit = 2 ** 20;
+  const full = await received(Buffer.alloc(limit).toString("base64"), limit);
+  assert.is(check([file({ content: "a name" })], limit, full.large).drafts[0]?.content.sizeBytes, limit);
+  for (const bytes of [limit + 1, limit + 2, 2 * limit]) {
+    const { large } = await received(Buffer.alloc(bytes).toString("base64"), limit);
+    assert.throws(
+      () => check([file({ filename: "big.iso", content: "a name" })], limit, large),
+      (error: unknown) => String(error).includes("big.iso exceeds maximum size of 1MB"),
+    );
+  }
 });
 
 test.run();

@@ -1,5 +1,6 @@
 /** Attachments as they come in a request: names made safe, content decoded, sizes checked. */
 import type { Detail } from "../../runtime/problem.ts";
+import { stagedBytes, type StagedContent, type StagedFile } from "../resources/staged-content.ts";
 import { hasControls } from "./address.ts";
 import { attachmentTooLarge } from "./problems.ts";
 
@@ -9,8 +10,11 @@ export interface DraftAttachment {
   /** Under which it is stored: safe, and different from the others of its mail. */
   readonly storedAs: string;
   readonly contentType: string | undefined;
-  readonly content: Buffer;
+  readonly content: StagedContent;
 }
+
+/** Finds the file that content was received into, when it was too large for memory and a name stands in its place. */
+export type LargeContent = (text: string) => StagedFile | undefined;
 
 const longestName = 255;
 const typePattern = /^[\w.+-]+\/[\w.+-]+(?: *; *[\w.+-]+=(?:[\w.+-]+|"[^"\r\n]*"))*$/;
@@ -23,6 +27,7 @@ export function checkAttachments(
   given: readonly { filename: string; content: string; content_type?: string }[],
   maxBytes: number,
   faults: Detail[],
+  large: LargeContent = () => undefined,
 ): DraftAttachment[] {
   const stored = new Set<string>();
   const drafts: DraftAttachment[] = [];
@@ -40,18 +45,44 @@ export function checkAttachments(
     ) {
       fault("content_type", "must be a media type, such as application/pdf");
     }
-    const packed = /[\r\n]/.test(content) ? content.replaceAll(/[\r\n]/g, "") : content;
-    if (decodedLength(packed) > maxBytes) {
+    const received = large(content) ?? new TextContent(content);
+    if (received.sizeBytes > maxBytes) {
       const name = hasControls(filename) ? "attachment" : filename.slice(0, longestName);
       throw attachmentTooLarge({ message: `${name} exceeds maximum size of ${Math.round(maxBytes / 2 ** 20)}MB` });
     }
-    if (packed.length % 4 !== 0 || !/^[A-Za-z\d+/]*={0,2}$/.test(packed)) fault("content", "is not valid base64");
+    if (!received.isBase64) fault("content", "is not valid base64");
     if (faults.length > before) return;
     const storedAs = unique(safeName(filename), stored);
     stored.add(storedAs.toLowerCase());
-    drafts.push({ filename, storedAs, contentType: contentType || undefined, content: Buffer.from(packed, "base64") });
+    drafts.push({
+      filename,
+      storedAs,
+      contentType: contentType || undefined,
+      content: received instanceof TextContent ? received.decoded() : received,
+    });
   });
   return drafts;
+}
+
+/** Base64 in memory; line breaks in it are nothing. */
+class TextContent {
+  readonly #packed: string;
+
+  constructor(base64: string) {
+    this.#packed = /[\r\n]/.test(base64) ? base64.replaceAll(/[\r\n]/g, "") : base64;
+  }
+
+  get sizeBytes(): number {
+    return decodedLength(this.#packed);
+  }
+
+  get isBase64(): boolean {
+    return this.#packed.length % 4 === 0 && /^[A-Za-z\d+/]*={0,2}$/.test(this.#packed);
+  }
+
+  decoded(): StagedContent {
+    return stagedBytes(Buffer.from(this.#packed, "base64"));
+  }
 }
 
 function decodedLength(base64: string): number {

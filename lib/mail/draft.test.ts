@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Problem } from "../../runtime/problem.ts";
+import { openAttachments } from "../resources/attachments.ts";
 import { draftMail, type MailInput } from "./draft.ts";
 
 const mail = (given: Partial<MailInput> = {}): MailInput => ({
@@ -10,7 +11,7 @@ const mail = (given: Partial<MailInput> = {}): MailInput => ({
   body: "42 each",
   ...given,
 });
-const draft = (given: Partial<MailInput> = {}) => draftMail(mail(given), { maxAttachmentBytes: 1000 });
+const draft = (given: Partial<MailInput> = {}) => draftMail(mail(given), { maxAttachmentBytes: 1000, now: new Date() });
 
 function refusal(given: Partial<MailInput>): Problem {
   try {
@@ -33,7 +34,17 @@ test("a mail becomes a draft with parsed addresses", () => {
     html: "<p>",
     attachments: [],
     metadata: { order: [1, { deep: null }] },
+    sendAt: undefined,
   });
+});
+
+test("what is too large for memory is an attachment or nothing", () => {
+  const large = (text: string) => (text === "a name" ? openAttachments("/nowhere").receive(1) : undefined);
+  const given = mail({ metadata: { files: [{ content: "a name" }] } });
+  assert.throws(
+    () => draftMail(given, { maxAttachmentBytes: 1000, now: new Date() }, large),
+    (error: unknown) => String(error).includes("metadata is larger than 64 KB"),
+  );
 });
 
 test("who is named twice gets one copy: to before cc, cc before bcc", () => {

@@ -2,8 +2,9 @@
 import type { Detail } from "../../runtime/problem.ts";
 import { problems, type Problem } from "../../runtime/problem.ts";
 import { hasControls, parseAddress, type Address } from "./address.ts";
-import { checkAttachments, type DraftAttachment } from "./draft-attachment.ts";
+import { checkAttachments, type DraftAttachment, type LargeContent } from "./draft-attachment.ts";
 import { emptyBody } from "./problems.ts";
+import { parseSendAt } from "./send-at.ts";
 
 /** A mail as the API's schema lets it through. */
 export interface MailInput {
@@ -16,6 +17,8 @@ export interface MailInput {
   html?: string;
   attachments?: readonly { filename: string; content: string; content_type?: string }[];
   metadata?: Readonly<Record<string, unknown>>;
+  /** RFC 3339. */
+  send_at?: string;
 }
 
 /** A mail that can be accepted: addresses parsed, each recipient once, texts that the database can hold. */
@@ -29,11 +32,14 @@ export interface Draft {
   html: string | undefined;
   attachments: readonly DraftAttachment[];
   metadata: Readonly<Record<string, unknown>> | undefined;
+  /** Not before this time. */
+  sendAt: Date | undefined;
 }
 
 export interface DraftLimits {
   /** Bytes of one attachment, decoded. */
   maxAttachmentBytes: number;
+  now: Date;
 }
 
 const mostRecipients = 1000;
@@ -41,10 +47,10 @@ const mostMetadataBytes = 64 * 1024;
 const deepestMetadata = 32;
 
 /**
- * Checks everything and returns the draft. Throws one problem that names every faulty field; `empty_body` and
- * `attachment_too_large` have codes of their own.
+ * Checks everything and returns the draft; `large` finds content that is not in memory. Throws one problem that names
+ * every faulty field; `empty_body` and `attachment_too_large` have codes of their own.
  */
-export function draftMail(input: MailInput, limits: DraftLimits): Draft {
+export function draftMail(input: MailInput, limits: DraftLimits, large?: LargeContent): Draft {
   const faults: Detail[] = [];
   const [from] = parseList([input.from], () => "from", faults);
   const lists = parseRecipients(input, faults);
@@ -53,9 +59,11 @@ export function draftMail(input: MailInput, limits: DraftLimits): Draft {
     const message = unstorable(input[field] ?? "");
     if (message) faults.push({ field, message });
   }
-  if (input.metadata) faults.push(...metadataFaults(input.metadata));
-  const attachments = checkAttachments(input.attachments ?? [], limits.maxAttachmentBytes, faults);
-  if (faults.length > 0 || !from) throw invalid(faults);
+  const sendAt = input.send_at === undefined ? undefined : parseSendAt(input.send_at, limits.now);
+  if (typeof sendAt === "string") faults.push({ field: "send_at", message: sendAt });
+  if (input.metadata) faults.push(...metadataFaults(input.metadata, large));
+  const attachments = checkAttachments(input.attachments ?? [], limits.maxAttachmentBytes, faults, large);
+  if (faults.length > 0 || !from || typeof sendAt === "string") throw invalid(faults);
   if (!input.body && !input.html) throw emptyBody({ details: [{ field: "body", message: "or html is required" }] });
   return {
     from,
@@ -65,6 +73,7 @@ export function draftMail(input: MailInput, limits: DraftLimits): Draft {
     html: input.html || undefined,
     attachments,
     metadata: input.metadata,
+    sendAt,
   };
 }
 
@@ -113,7 +122,7 @@ function unstorable(text: string): string | undefined {
 }
 
 /** Metadata is the client's own; it must be small, not too deep, and storable. Walked without recursion. */
-function metadataFaults(metadata: Readonly<Record<string, unknown>>): Detail[] {
+function metadataFaults(metadata: Readonly<Record<string, unknown>>, large?: LargeContent): Detail[] {
   const fault = (message: string): Detail[] => [{ field: "metadata", message }];
   const waiting: { value: unknown; depth: number }[] = [{ value: metadata, depth: 1 }];
   let bytes = 0;
@@ -123,7 +132,7 @@ function metadataFaults(metadata: Readonly<Record<string, unknown>>): Detail[] {
     if (typeof value === "string") {
       const message = unstorable(value);
       if (message) return fault(message);
-      bytes += Buffer.byteLength(value) + 2;
+      bytes += large?.(value) ? mostMetadataBytes : Buffer.byteLength(value) + 2;
     } else if (typeof value === "object" && value !== null) {
       for (const [key, inner] of Object.entries(value)) {
         const message = unstorable(key);

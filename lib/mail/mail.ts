@@ -10,6 +10,8 @@ export type MailSource = "api" | "smtp" | "schedule";
 /** The message on the mail queue: the database knows the rest. */
 export interface MailJob {
   mail_id: string;
+  /** Bytes of its attachments together, where it has any: so a worker knows what it weighs before it claims it. */
+  bytes?: number;
 }
 
 /** What a sender is given. */
@@ -29,6 +31,8 @@ export interface OutgoingMail {
   readonly html: string | undefined;
   readonly createdAt: Date;
   readonly attachments: readonly StoredAttachment[];
+  /** Its own relay, with its password sealed. */
+  readonly relay?: unknown;
 }
 
 export interface StoredAttachment {

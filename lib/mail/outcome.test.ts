@@ -1,8 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Verdict } from "../senders/classify.ts";
+import { classify, type ProviderAnswer, type Verdict } from "../senders/classify.ts";
 import { retryLadderMs } from "./mail.ts";
-import { decide, type Next } from "./outcome.ts";
+import { asksForEase, decide, type Next } from "./outcome.ts";
 
 const verdict = (kind: Verdict["kind"], retryAfterMs?: number): Verdict => ({
   kind,
@@ -79,5 +79,20 @@ test("without retries a transient answer fails the mail", () => {
   const next = decide(verdict("transient"), 0, { ladderMs: retryLadderMs(0), unknownOutcome: "retry" });
   assert.equal(next, { ...failed, retryCount: 0, event: "failed" });
 });
+
+const answers: [story: string, answer: ProviderAnswer, ease: boolean][] = [
+  ["accepted", { kind: "response", status: 202 }, false],
+  ["refused", { kind: "response", status: 400 }, false],
+  ["throttled", { kind: "response", status: 429 }, true],
+  ["in trouble", { kind: "response", status: 503 }, true],
+  ["silent", { kind: "failure", code: "ETIMEDOUT", connecting: false }, true],
+  ["away", { kind: "failure", code: "ECONNREFUSED", connecting: true }, true],
+  ["not asked, by a limit of ours", { kind: "held", code: "mailbox_limit", delayMs: 1000, reason: "x" }, false],
+];
+for (const [story, answer, ease] of answers) {
+  test(`a provider that is ${story} ${ease ? "asks for ease" : "does not ask for ease"}`, () => {
+    assert.is(asksForEase(answer, classify(answer, 0)), ease);
+  });
+}
 
 test.run();

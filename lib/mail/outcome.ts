@@ -1,5 +1,5 @@
 /** What follows an attempt: sent, tried again, or given up. Pure, so that every case has its test. */
-import type { Verdict } from "../senders/classify.ts";
+import type { ProviderAnswer, Verdict } from "../senders/classify.ts";
 import type { MailStatus } from "./mail.ts";
 
 export interface Rules {
@@ -46,4 +46,12 @@ function retry(event: "retry" | "outcome_unknown", retryCount: number, { ladderM
   if (delayMs !== undefined) return { status: "queued", retryCount: retryCount + 1, event, delayMs, byLadder: true };
   const last = event === "retry" ? "failed" : event;
   return { status: "failed", retryCount, event: last, delayMs: 0, byLadder: false };
+}
+
+/**
+ * Whether an answer says that its provider has too much to do. A limit of ours does not: the provider is well, and
+ * other mailboxes may have all workers. Nor does a refusal of the mail itself.
+ */
+export function asksForEase(answer: ProviderAnswer, { kind }: Verdict): boolean {
+  return answer.kind !== "held" && (kind === "throttled" || kind === "transient" || kind === "unknown");
 }

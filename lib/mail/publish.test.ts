@@ -5,25 +5,28 @@ import { eventually, freshVhost } from "../../ops/harness/test.ts";
 import type { Delivery } from "../../runtime/broker.ts";
 import { openLink } from "../resources/broker/conformance.fixture.ts";
 import { acceptMail } from "./accept.ts";
+import { attemptDelivery } from "./deliver.ts";
 import { publishSoon, publishStranded } from "./publish.ts";
 
-const test = suite<{ one: TestContext; other: TestContext; got: Delivery[] }>("publishing mail");
+const test = suite<{ one: TestContext; other: TestContext; got: Delivery[]; arrivals: number[] }>("publishing mail");
 
-/** Two processes on one database and one broker, and all that is delivered. */
+/** Two processes on one database and one broker, and all that is delivered, with the time of its arrival. */
 test.before(async (state) => {
   const env = { RABBITMQ_URL: await freshVhost() };
   state.one = await openContext({ env });
   state.other = await openContext({ env: { ...env, DATABASE_URL: state.one.url, DATA_DIR: state.one.folder } });
   const { broker, config } = state.one.ctx;
   state.got = [];
+  state.arrivals = [];
   await broker.consume(config.queues.mail, { concurrency: 100 }, async (delivery) => {
     state.got.push(delivery);
+    state.arrivals.push(Date.now());
     return { kind: "done" };
   });
 });
-test.before.each(async ({ one, got }) => {
+test.before.each(async ({ one, got, arrivals }) => {
   await one.ctx.db.query("TRUNCATE mails, attachments");
-  got.length = 0;
+  got.length = arrivals.length = 0;
 });
 test.after(async ({ one, other }) => {
   await other.close();
@@ -32,11 +35,12 @@ test.after(async ({ one, other }) => {
 
 const ids = (got: readonly Delivery[]) => got.map(({ message }) => Object.values(message ?? {}).join());
 
-/** Mails that wait, accepted `age` ago. */
+/** Mails that wait, untouched since `age` ago. */
 async function stranded({ ctx }: TestContext, count: number, age = "0 seconds", attempt = 0): Promise<string[]> {
   const { rows } = await ctx.db.query<{ id: string }>(
-    `INSERT INTO mails (from_address, to_addresses, subject, client_id, attempt, created_at, due_at)
-     SELECT 'a@acme.example', '{b@example.com}', 'x', 'c', $3, now() - $2::interval, now() FROM generate_series(1, $1)
+    `INSERT INTO mails (from_address, to_addresses, subject, client_id, attempt, created_at, updated_at, due_at)
+     SELECT 'a@acme.example', '{b@example.com}', 'x', 'c', $3, now() - $2::interval, now() - $2::interval, now()
+     FROM generate_series(1, $1)
      RETURNING id`,
     [count, age, attempt],
   );
@@ -87,12 +91,72 @@ test("what is not due, and what is not queued, is left alone", async ({ one, got
   assert.equal(ids(got), [due]);
 });
 
-test("the longer a mail has waited, the longer until it is published again", async ({ one }) => {
+test("the longer a mail has waited, the longer until it is published again, but never more than 15 minutes", async ({
+  one,
+}) => {
   const [fresh] = await stranded(one, 1);
+  const [minutes] = await stranded(one, 1, "5 minutes");
   const [hour] = await stranded(one, 1, "1 hour");
+  // What counts is how long it has been due: not since it was handed in to be sent later, or before it was retried.
+  const [sentLater] = await stranded(one, 1, "30 days");
+  await one.ctx.db.query("UPDATE mails SET send_at = now() - interval '1 second' WHERE id = $1", [sentLater]);
+  const [retried] = await stranded(one, 1, "30 days");
+  await one.ctx.db.query("UPDATE mails SET updated_at = now() WHERE id = $1", [retried]);
   await publishStranded(one.ctx);
-  assert.is(await turn(one, fresh), 30);
-  assert.is(await turn(one, hour), 3600);
+  const turns = await Promise.all([fresh, minutes, hour, sentLater, retried].map((id) => turn(one, id)));
+  assert.equal(turns, [30, 300, 900, 30, 30]);
+});
+
+test("in a backlog of hours a mail is published again only a few times", async ({ one, got }) => {
+  const [id] = await stranded(one, 1);
+  let [hours, sweeps] = [0, 0];
+  // As many sweeps as it takes: each comes when the mail's turn has.
+  while (hours < 2) {
+    await publishStranded(one.ctx);
+    sweeps++;
+    const seconds = (await turn(one, id)) ?? 0;
+    await one.ctx.db.query(
+      `UPDATE mails SET due_at = due_at - make_interval(secs => $2), updated_at = updated_at - make_interval(secs => $2)
+       WHERE id = $1`,
+      [id, seconds],
+    );
+    hours += seconds / 3600;
+  }
+  await eventually(() => got.length === sweeps, { what: "a message for each" });
+  assert.ok(sweeps < 15, `${sweeps} times in two hours`);
+});
+
+test("what falls due in a moment is published at its time, and never before it", async ({ one, got, arrivals }) => {
+  const waiting = await stranded(one, 100);
+  // Each at another moment, by the database's clock: that is the one that decides.
+  const { rows } = await one.ctx.db.query<{ id: string; due_at: Date }>(
+    `UPDATE mails SET due_at = now() + make_interval(secs => 0.2 + 0.01 * array_position($1, id)) RETURNING id, due_at`,
+    [waiting],
+  );
+  const before = performance.now();
+  await publishStranded(one.ctx);
+  assert.ok(performance.now() - before < 1000, "the sweep itself does not wait: its next tick would be skipped");
+  await eventually(() => got.length === 100, { what: "all messages" });
+  for (const { id, due_at } of rows) {
+    const lateMs = (arrivals[ids(got).indexOf(id)] ?? 0) - due_at.getTime();
+    assert.ok(lateMs >= 0 && lateMs < 1000, `${lateMs} ms after its time`);
+  }
+  const turns = await Promise.all(waiting.map((id) => turn(one, id)));
+  assert.ok(
+    turns.every((seconds) => seconds !== undefined && seconds >= 28),
+    "and not again by the next sweep",
+  );
+});
+
+test("a mail that is cancelled while its message is awaited gets none that does anything", async ({ one, got }) => {
+  const [id] = await stranded(one, 1);
+  await one.ctx.db.query("UPDATE mails SET due_at = now() + interval '500 ms'");
+  await publishStranded(one.ctx);
+  await one.ctx.db.query("UPDATE mails SET status = 'cancelled'");
+  await eventually(() => got.length === 1, { what: "the message" });
+  assert.equal(await attemptDelivery(one.ctx, id ?? "", 1), { kind: "done" });
+  const { rows } = await one.ctx.db.query("SELECT status FROM mails");
+  assert.equal(rows, [{ status: "cancelled" }]);
 });
 
 test("a message that the broker did not take leaves its mail due at once, but only that attempt's", async () => {
@@ -101,7 +165,7 @@ test("a message that the broker did not take leaves its mail due at once, but on
   await away.ctx.db.query("UPDATE mails SET due_at = now() + interval '30 seconds'");
   await away.ctx.db.query("UPDATE mails SET attempt = 1 WHERE id = $1", [next]);
   await away.ctx.db.query("UPDATE mails SET status = 'sent' WHERE id = $1", [sent]);
-  for (const id of [lost, next, sent]) if (id !== undefined) publishSoon(away.ctx, id, 1);
+  for (const id of [lost, next, sent]) if (id !== undefined) publishSoon(away.ctx, [{ id, attempt: 1, bytes: 0 }]);
   await away.settled();
   assert.is(await turn(away, lost), 0);
   // Its first message arrived after all, and its second attempt has a time of its own (Retry-After, the ladder).

@@ -1,16 +1,30 @@
 /** The sweep: what is queued but on nobody's queue, and what a worker left behind. */
 
+export interface Stranded {
+  id: string;
+  /** Attempts begun. */
+  attempt: number;
+  attachment_bytes: string;
+  /** Milliseconds until it is due; 0 for what is. */
+  wait_ms: number;
+}
+
 /**
- * Takes up to $1 queued mails that are due and not known to be published, and puts off their next turn: by the grace,
- * or by as long as they have waited already. In a long backlog a mail is so published again only a few times, each
- * copy for nothing (the claim is fenced), instead of every time the sweep comes by.
+ * Takes up to $1 queued mails that are not known to be published and are due now or within $3 seconds, and puts off
+ * their next turn: by the grace of $2 seconds, or by as long as they have waited already, but never past a quarter of
+ * an hour. In a long backlog a mail is so published again only a few times, each copy for nothing (the claim is
+ * fenced), instead of every time the sweep comes by. It waits since its state last changed, or since its `send_at`.
  */
 export const takeStranded = `
-  UPDATE mails SET due_at = now() + greatest(make_interval(secs => $2), now() - created_at)
-  WHERE id IN (
-    SELECT id FROM mails WHERE status = 'queued' AND due_at <= now()
-    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-  RETURNING id, attempt`;
+  WITH due AS (
+    SELECT id, greatest(due_at, now()) AS due_at FROM mails
+    WHERE status = 'queued' AND due_at <= now() + make_interval(secs => $3)
+    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+  )
+  UPDATE mails SET due_at = due.due_at + least(
+    greatest(make_interval(secs => $2), now() - greatest(updated_at, send_at)), interval '15 minutes')
+  FROM due WHERE mails.id = due.id
+  RETURNING mails.id, attempt, attachment_bytes, extract(epoch FROM due.due_at - now())::float8 * 1000 AS wait_ms`;
 
 /**
  * Says that messages (mail ids in $1, their attempts in $2) did not reach the broker: the sweep's to publish, as soon
@@ -41,6 +55,6 @@ export const releaseLeases = `
   UPDATE mails SET
     status = CASE WHEN again THEN 'queued' ELSE 'failed' END,
     error_message = CASE WHEN again THEN mails.error_message ELSE 'outcome_unknown' END,
-    lease_until = NULL, due_at = now(), updated_at = now()
+    lease_until = NULL, due_at = now(), updated_at = now(), maybe_sent = TRUE
   FROM expired WHERE mails.id = expired.id
   RETURNING mails.id, mails.attempt, mails.status`;
