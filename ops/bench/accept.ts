@@ -1,10 +1,13 @@
 /** How fast mail is accepted, against a bare loop that inserts the same rows into the same table. */
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import { root } from "./app.ts";
 import { connections, load } from "./load.ts";
-import { interleave, perSecond, type Plan, type Report } from "./measure.ts";
+import { interleave, number, perSecond, type Plan, type Report } from "./measure.ts";
+import { startPosting } from "./post.ts";
 import { profiled } from "./profile.ts";
 import { mail, roles, startServers, until, type System } from "./system.ts";
 
@@ -42,6 +45,12 @@ export async function measureAccept(plan: Plan): Promise<Report> {
       },
     ];
     const series = await interleave(contenders, plan);
+    const large = large1Mb(api.url);
+    const batch = batchOf1000(api.url);
+    const bulk = await interleave(
+      [large, batch].map((one) => ({ ...one, measure: posting(system, one) })),
+      plan,
+    );
     const row = {
       measurement: "accept: POST until 200",
       ours: perSecond(series.median("ours")),
@@ -50,11 +59,73 @@ export async function measureAccept(plan: Plan): Promise<Report> {
       ratio: series.ratio("ours", "bare INSERTs").toFixed(2),
       target: "≥ 1,500/s, ≥ 0.50",
     };
-    return { rows: [row], samples: series.toJSON() };
+    const others = [large, batch].map(({ name }) => ({
+      measurement: `  ${name}`,
+      ours: `${perSecond(bulk.median(name))} (${number(bulk.median(name, "megabytesPerSecond"))} MB/s)`,
+      peers: "",
+      ceiling: "",
+      ratio: "",
+      target: "",
+    }));
+    return { rows: [row, ...others], samples: { ...series.toJSON(), ...bulk.toJSON() } };
   } finally {
     await servers.close();
   }
 }
+
+interface Bulk {
+  name: string;
+  url: string;
+  body: string;
+  unique?: string;
+  connections: number;
+  /** In one request. */
+  mails: number;
+}
+
+/** Each attachment is another: what the house has already it would not write again. */
+function large1Mb(api: string): Bulk {
+  const unique = "0123456789abcdef";
+  const content = unique + randomBytes(2 ** 20 - 12).toString("base64");
+  const body = JSON.stringify({ ...mail, attachments: [{ filename: "report.pdf", content }] });
+  return {
+    name: "with an attachment of 1 MB",
+    url: `${api}/api/v1/mail/send`,
+    body,
+    unique,
+    connections: 16,
+    mails: 1,
+  };
+}
+
+function batchOf1000(api: string): Bulk {
+  const mails = Array.from({ length: 1000 }, () => mail);
+  const body = JSON.stringify({ mails });
+  return { name: "in batches of 1,000", url: `${api}/api/v1/mail/send/batch`, body, connections: 4, mails: 1000 };
+}
+
+/** Mails in a second; a request counts once it has its answer. */
+const posting = (system: System, bulk: Bulk) => async (seconds: number) => {
+  await system.empty();
+  const started = performance.now();
+  const { authorization } = system;
+  const posts = startPosting(bulk.url, {
+    ...bulk,
+    authorization,
+    mayPost: () => performance.now() - started < seconds * 1000,
+  });
+  await wait(seconds * 1000);
+  await posts.stop();
+  const perRequest = 1000 / (performance.now() - started);
+  const requests = posts.accepted();
+  await settled(system);
+  const accepted = await rows(system);
+  if (accepted !== requests * bulk.mails) {
+    throw new Error(`${requests * bulk.mails} mails were accepted, and ${accepted} are in the database`);
+  }
+  const megabytesPerSecond = (requests * perRequest * bulk.body.length) / 1e6;
+  return { perSecond: requests * bulk.mails * perRequest, megabytesPerSecond };
+};
 
 async function insertLoop(databaseUrl: string, seconds: number): Promise<{ perSecond: number }> {
   const env = { PATH: process.env["PATH"], DATABASE_URL: databaseUrl, SECONDS: String(seconds) };

@@ -43,6 +43,8 @@ export interface App {
   readonly port: number;
   /** Processor time that it has used so far, in seconds; NaN where the system does not tell. */
   cpuSeconds(): number;
+  /** The most memory that it has had so far, in bytes; NaN where the system does not tell. */
+  peakBytes(): number;
   /** Ends it in good order. */
   stop(): Promise<void>;
 }
@@ -68,7 +70,7 @@ export async function startApp({ name, args, readyPath, env, cwd = root, core, p
     throw new Error(`${name} did not start:\n${await lastLines(log)}`, { cause });
   }
   if (profile) profile.from = Number(process.hrtime.bigint() / 1000n);
-  return { name, url, port, stop, cpuSeconds: () => cpuSeconds(running.pid) };
+  return { name, url, port, stop, cpuSeconds: () => cpuSeconds(running.pid), peakBytes: () => peakBytes(running.pid) };
 }
 
 /** Starts `fn start` in a project: this one unless told. */
@@ -88,4 +90,10 @@ function cpuSeconds(pid: number): number {
   if (process.platform !== "linux") return NaN;
   const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** proc(5): the high water mark of what a process has in memory. */
+function peakBytes(pid: number): number {
+  if (process.platform !== "linux") return NaN;
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) * 1024;
 }

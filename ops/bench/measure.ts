@@ -15,6 +15,8 @@ export interface Plan {
   seconds: number;
   /** Mails that a worker delivers at once. */
   workers: number;
+  /** Mails that history is measured with. */
+  mails: number;
   /** Write a CPU profile of each process of ours. */
   profile: boolean;
   /** Progress, for people. */
@@ -88,6 +90,12 @@ export function median(values: readonly number[]): number {
 /** `12,345` or `3.2`. */
 export function number(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
+}
+
+/** `p50 1.2 ms, p95 3 ms, p99 4.1 ms`, the medians of all rounds. */
+export function latencies(series: Series, name: string): string {
+  const shown = ["p50", "p95", "p99"].map((what) => `${what} ${number(series.median(name, `${what}Ms`))}`);
+  return `${shown.join(", ")} ms`;
 }
 
 export const perSecond = (value: number): string => `${number(value)}/s`;

@@ -11,13 +11,19 @@ export interface Posting {
   stop(): Promise<void>;
 }
 
-/** `mayPost` is asked before each request with the number begun so far; a refusal is asked again within 5 ms. */
-export function startPosting(
-  url: string,
-  options: { connections: number; authorization: string; body: string; mayPost: (begun: number) => boolean },
-): Posting {
+export interface PostingOptions {
+  connections: number;
+  authorization: string;
+  body: string;
+  /** Text that stands once in the body, and in whose place each request has a number of its own, as long as it is. */
+  unique?: string;
+  /** Asked before each request with the number begun so far; a refusal is asked again within 5 ms. */
+  mayPost: (begun: number) => boolean;
+}
+
+export function startPosting(url: string, options: PostingOptions): Posting {
   const { host, hostname, port, pathname } = new URL(url);
-  const request = Buffer.from(
+  const same = Buffer.from(
     [
       `POST ${pathname} HTTP/1.1`,
       `Host: ${host}`,
@@ -28,6 +34,14 @@ export function startPosting(
       options.body,
     ].join("\r\n"),
   );
+  const { unique } = options;
+  const place = unique === undefined ? -1 : same.lastIndexOf(unique);
+  const request = (): Buffer => {
+    if (unique === undefined) return same;
+    const own = Buffer.from(same);
+    own.write(String(begun).padStart(unique.length, "0"), place);
+    return own;
+  };
   let begun = 0;
   let accepted = 0;
   let stopping = false;
@@ -39,7 +53,7 @@ export function startPosting(
     if (stopping) socket.end();
     else if (options.mayPost(begun)) {
       begun++;
-      socket.write(request);
+      socket.write(request());
     } else waiting.push(socket);
   }
   const wake = () => waiting.splice(0).forEach(next);

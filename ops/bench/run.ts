@@ -14,10 +14,11 @@ import { table } from "./table.ts";
 
 const help = `npm run bench -- [options]
 
-  --only <name>   runtime, accept or sent
+  --only <name>   runtime, accept, sent, status, history, totals or memory
   --rounds <n>    rounds, each of every contender (5)
   --seconds <n>   of each measurement (4)
   --workers <n>   mails delivered at once by a worker (64)
+  --mails <n>     mails that history is measured with (10000000)
   --json          the result as JSON on stdout
   --save          the result into ops/bench/results
   --profile       a CPU profile of each of our processes into ops/bench/results, and what it says in short
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "4" },
     workers: { type: "string", default: "64" },
+    mails: { type: "string", default: "10000000" },
     json: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
@@ -46,6 +48,10 @@ const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
   },
   accept: async (plan) => (await import("./accept.ts")).measureAccept(plan),
   sent: async (plan) => (await import("./sent.ts")).measureSent(plan),
+  status: async (plan) => (await import("./status.ts")).measureStatus(plan),
+  history: async (plan) => (await import("./history.ts")).measureHistory(plan),
+  totals: async (plan) => (await import("./totals.ts")).measureTotals(plan),
+  memory: async (plan) => (await import("./memory.ts")).measureMemory(plan),
 };
 
 if (options.help) console.log(help);
@@ -57,10 +63,13 @@ async function main(): Promise<number> {
     rounds: Number(options.rounds),
     seconds: Number(options.seconds),
     workers: Number(options.workers),
+    mails: Number(options.mails),
     profile: options.profile,
     tell,
   };
-  const isWhole = [plan.rounds, plan.seconds, plan.workers].every((value) => Number.isInteger(value) && value > 0);
+  const isWhole = [plan.rounds, plan.seconds, plan.workers, plan.mails].every(
+    (value) => Number.isInteger(value) && value > 0,
+  );
   if (chosen.length === 0 || !isWhole) {
     tell(help);
     return 64;

@@ -15,13 +15,13 @@ const run = promisify(execFile);
 
 /** The functions of a container that takes mail in, and of one that delivers it. */
 export const roles = {
-  api: "health,mail/send,mail/status,auth/*",
-  worker: "mail/deliver,mail/publish-stranded,mail/release-expired",
+  api: "health,mail/send,mail/send-batch,mail/status,mail/history,auth/*",
+  worker: "mail/deliver,mail/publish-stranded,mail/release-expired,mail/sum-totals",
 };
 
 export interface Servers {
   /** A system without any process yet, with a database and a virtual host of its own. */
-  newSystem(name: string, workers: number): Promise<System>;
+  newSystem(name: string, workers: number, env?: Readonly<Record<string, string>>): Promise<System>;
   /** Ends every process of every system, and the servers. */
   close(): Promise<void>;
 }
@@ -32,6 +32,8 @@ export interface System {
   readonly databaseUrl: string;
   /** A client's token: the value of its `Authorization` header. */
   readonly authorization: string;
+  /** The same of another client, or of a client that is there already. */
+  newAuthorization(permissions: string, clientId?: string): Promise<string>;
   readonly provider: App;
   /** Starts one of its processes with these functions. */
   start(name: string, functions: string, profile?: Profile): Promise<App>;
@@ -48,7 +50,7 @@ export async function startServers(tell: (line: string) => void): Promise<Server
   const [postgres, rabbit, redis] = await Promise.all([startPostgres(), startRabbit(), startRedis()]);
   const systems: (System & { close(): Promise<void> })[] = [];
   return {
-    async newSystem(name, workers) {
+    async newSystem(name, workers, env = {}) {
       const admin = new Client({ connectionString: postgres.url });
       await admin.connect();
       await admin.query(`CREATE DATABASE ${name}`);
@@ -69,6 +71,7 @@ export async function startServers(tell: (line: string) => void): Promise<Server
         RATE_LIMIT_CLIENT_MAILS_PER_HOUR: "0",
         RATE_LIMIT_RECIPIENT_PER_HOUR: "0",
         SENDGRID_API_KEY: "SG.bench",
+        ...env,
       });
       systems.push(system);
       return system;
@@ -102,21 +105,27 @@ async function openSystem(given: Environment): Promise<System & { close(): Promi
 
   // A worker makes the queues; it also brings the database up to date.
   await (await start("worker", roles.worker)).stop();
-  const fn = join(root, "runtime/cli/main.ts");
-  const create = ["token", "create", "--name", "Bench", "--permissions", "mail:send,mail:read", "--json"];
-  const env = { ...environment, PATH: process.env["PATH"] };
-  const { stdout } = await run(process.execPath, [fn, ...create], { cwd: root, env });
-  const { token } = JSON.parse(stdout) as { token: string };
-
   const db = new Client({ connectionString: given.DATABASE_URL });
   await db.connect();
+  const newAuthorization: System["newAuthorization"] = async (permissions, clientId) => {
+    const fn = join(root, "runtime/cli/main.ts");
+    const create = ["token", "create", "--name", "Bench", "--permissions", permissions, "--json"];
+    const env = { ...environment, PATH: process.env["PATH"] };
+    const { stdout } = await run(process.execPath, [fn, ...create], { cwd: root, env });
+    const made = JSON.parse(stdout) as { token: string; client_id: string };
+    if (clientId !== undefined) {
+      await db.query("UPDATE client_tokens SET client_id = $2 WHERE client_id = $1", [made.client_id, clientId]);
+    }
+    return `Bearer ${made.token}`;
+  };
   const broker = await connect(given.RABBITMQ_URL);
   const channel = await broker.createChannel();
   const queue = "mail-queue";
   return {
     db,
     databaseUrl: given.DATABASE_URL,
-    authorization: `Bearer ${token}`,
+    authorization: await newAuthorization("mail:send,mail:read"),
+    newAuthorization,
     provider,
     start,
     queued: async () => (await channel.checkQueue(queue)).messageCount,
