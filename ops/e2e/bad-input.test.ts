@@ -32,8 +32,11 @@ input.after(async () => {
 async function kept(): Promise<string> {
   const tables = ["mails", "attachments", "idempotency_keys", "mail_events"];
   const { rows } = await database.query(tables.map((table) => `SELECT count(*) FROM ${table}`).join(" UNION ALL "));
-  const files = await readdir(join(system.dataDir, "attachments"), { recursive: true }).catch(() => []);
-  return JSON.stringify([rows, files]);
+  const entries = await readdir(join(system.dataDir, "attachments"), { recursive: true, withFileTypes: true }).catch(
+    () => [],
+  );
+  const files = entries.filter((entry) => entry.isFile());
+  return JSON.stringify([rows, files.map(({ parentPath, name }) => join(parentPath, name))]);
 }
 
 /** Says no in the API's own style, without a word about its inside. */

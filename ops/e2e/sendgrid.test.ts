@@ -1,4 +1,5 @@
 /** Mail that leaves by SendGrid, and what becomes of it for each of SendGrid's answers. */
+import { randomBytes } from "node:crypto";
 import { connect } from "amqplib";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -83,6 +84,46 @@ story("an empty file, which SendGrid does not take, is refused at the request an
   const answer = await system.send({ attachments: [{ filename: "empty.txt", content: "" }] });
   if (answer.status === 200) await system.settled(String(answer.body["mail_id"]));
   assert.is(answer.status, 400, answer.text);
+});
+
+story("a file of 25 MB arrives byte for byte", async () => {
+  const file = randomBytes(25 * 2 ** 20);
+  const id = await system.accept({ attachments: [{ filename: "large.bin", content: file.toString("base64") }] });
+  const state = await system.settled(id);
+  assert.is(state.status, "sent", state.error_message);
+  const { attachments } = sendgrid.ledger[0]?.body ?? {};
+  const [attached] = attachments as { content: string }[];
+  assert.ok(Buffer.from(attached?.content ?? "", "base64").equals(file));
+});
+
+story("more than SendGrid takes is refused at the request, and nothing is sent", async () => {
+  const content = Buffer.alloc(16 * 2 ** 20).toString("base64");
+  const attachments = ["one.bin", "two.bin"].map((filename) => ({ filename, content }));
+  const answer = await system.send({ attachments });
+  assert.is(answer.status, 400, answer.text);
+  assert.is(answer.body["error"], "mail_too_large");
+  assert.match(answer.text, "attachments");
+  assert.is(sendgrid.ledger.length, 0);
+});
+
+story("names with commas are names that SendGrid does not take apart", async () => {
+  const to = ['"Lee, Ann" <ann@example.org>'];
+  const attachments = [{ filename: "May, June.txt", content: "YQ==" }];
+  const state = await system.settled(await system.accept({ to, attachments }));
+  assert.is(state.status, "sent", state.error_message);
+  assert.match(JSON.stringify(sendgrid.ledger[0]?.body["personalizations"]), "Lee Ann");
+});
+
+story("in SendGrid's sandbox mode a mail counts as sent, and nobody gets it", async () => {
+  const env = { SENDGRID_API_KEY: sendgrid.key, SENDGRID_BASE_URL: sendgrid.url, SENDGRID_SANDBOX: "true" };
+  const sandboxed = await startSystem({ env });
+  const id = await sandboxed.accept();
+  const state = await sandboxed.settled(id);
+  await sandboxed.stop();
+  assert.is(state.status, "sent", state.error_message);
+  assert.is(state.events[0]?.code, "http_200");
+  assert.is(sendgrid.ledger.length, 1);
+  assert.is(sendgrid.copies(id), 0);
 });
 
 story("a fault of SendGrid's own is tried again a second later", async () => {

@@ -69,6 +69,8 @@ function recipients(one: Record<string, unknown>, at: string): Refusal | undefin
     }
     for (const [index, who] of list.entries()) {
       if (!isEmail(who)) return bad(`${at}.${field}.${index}.email`, "Does not contain a valid address.");
+      // The service takes it and drops it later; the documentation says that it is no name.
+      if (/[;,]/.test(String(who["name"] ?? ""))) return bad(`${at}.${field}.${index}.name`, "Cannot include ; or ,");
       const address = who.email.toLowerCase();
       if (seen.has(address)) {
         return bad(
@@ -113,14 +115,14 @@ function attachments(files: unknown): Refusal | undefined {
     return bad("attachments", "The attachments array must not be empty.");
   for (const [index, file] of files.entries()) {
     const at = `attachments.${index}`;
-    if (!isRecord(file) || !isText(file["filename"]) || /[\r\n]/.test(file["filename"])) {
-      return bad(`${at}.filename`, "The filename is required and cannot contain CRLF.");
+    if (!isRecord(file) || !isText(file["filename"]) || /[;,\r\n]/.test(file["filename"])) {
+      return bad(`${at}.filename`, "The filename is required and cannot contain ';', ',' or CRLF.");
     }
     const { content: base64, type } = file;
     if (!isText(base64) || base64.length % 4 !== 0 || !/^[A-Za-z\d+/]+={0,2}$/.test(base64)) {
       return bad(`${at}.content`, "The attachment content must be base64 encoded.");
     }
-    if (type !== undefined && (!isText(type) || /[;\r\n]/.test(type))) {
+    if (type !== undefined && (!isText(type) || /[;,\r\n]/.test(type))) {
       return bad(`${at}.type`, "The attachment type cannot contain ';', or CRLF.");
     }
   }
@@ -133,8 +135,13 @@ function extras(body: Record<string, unknown>): Refusal | undefined {
     /^(x-sg-id|x-sg-eid|received|dkim-signature|content-type|content-transfer-encoding|to|from|subject|reply-to|cc|bcc)$/i;
   const own = isRecord(body["headers"]) ? Object.keys(body["headers"]).find((name) => reserved.test(name)) : undefined;
   if (own) return bad("headers", `The header ${own} is reserved.`);
-  if (Buffer.byteLength(JSON.stringify(body["custom_args"] ?? {})) > 10_000) {
-    return bad("custom_args", "The custom arguments are larger than 10,000 bytes.");
+  if (Buffer.byteLength(JSON.stringify(body["custom_args"] ?? {})) >= 10_000) {
+    return bad("custom_args", "The custom arguments are not smaller than 10,000 bytes.");
+  }
+  const settings = body["mail_settings"];
+  const sandbox = isRecord(settings) ? settings["sandbox_mode"] : undefined;
+  if (sandbox !== undefined && !(isRecord(sandbox) && typeof sandbox["enable"] === "boolean")) {
+    return bad("mail_settings.sandbox_mode.enable", "The sandbox mode enable param should be a boolean value.");
   }
   return undefined;
 }
@@ -152,7 +159,7 @@ function isText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
 }
 
-function isEmail(value: unknown): value is { email: string } {
+function isEmail(value: unknown): value is Record<string, unknown> & { email: string } {
   return (
     isRecord(value) && typeof value["email"] === "string" && /^[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+$/.test(value["email"])
   );

@@ -23,7 +23,7 @@ export interface Entry {
   /** The HTTP status of the answer, or 0 for a connection that was cut. */
   status: number;
   mailId: string | undefined;
-  /** Whether SendGrid would now send it, whatever the client was told. */
+  /** Whether SendGrid would now send it, whatever the client was told: not in its sandbox mode. */
   accepted: boolean;
   body: Record<string, unknown>;
 }
@@ -46,8 +46,8 @@ export interface SendGridStandIn {
   close(): Promise<void>;
 }
 
-/** SendGrid takes mails of up to 30 MB, attachments included. */
-const largestBody = 30 * 2 ** 20;
+/** SendGrid takes mails of less than 30 MB, attachments included. */
+const largestMail = 30 * 2 ** 20;
 
 export async function startSendGrid(port = 0): Promise<SendGridStandIn> {
   const key = `SG.${randomUUID()}`;
@@ -70,8 +70,9 @@ export async function startSendGrid(port = 0): Promise<SendGridStandIn> {
     const refuse = ({ status, ...error }: Refusal) =>
       reply(status, {}, { errors: [{ field: null, help: null, ...error }] });
 
-    if (bytes.length > largestBody) return refuse({ status: 413, message: "Request Entity Too Large" });
     const { body, fault } = parse(bytes);
+    if (mailBytes(bytes.length, body) >= largestMail)
+      return refuse({ status: 413, message: "Request Entity Too Large" });
     entry.body = body;
     entry.mailId = mailIdOf(body);
     const wrong = refusal({ method: request.method, path: request.url, headers: request.headers, key, body, fault });
@@ -81,6 +82,7 @@ export async function startSendGrid(port = 0): Promise<SendGridStandIn> {
       return reply(status, headers, { errors: [{ message, field: null, help: null }] });
     }
     if (behaviour?.kind === "delay") await pause(behaviour.ms);
+    if (inSandbox(body)) return reply(200, {});
     entry.accepted = behaviour?.kind !== "reset" || behaviour.when === "accepted";
     if (behaviour?.kind === "reset") return void request.socket.resetAndDestroy();
     reply(202, { "x-message-id": randomUUID().replaceAll("-", "").slice(0, 22) });
@@ -134,7 +136,18 @@ function parse(bytes: Buffer): { body: Record<string, unknown>; fault: boolean }
   }
 }
 
+function inSandbox({ mail_settings: settings }: Record<string, unknown>): boolean {
+  const mode = isRecord(settings) ? settings["sandbox_mode"] : undefined;
+  return isRecord(mode) && mode["enable"] === true;
+}
+
 function mailIdOf(body: Record<string, unknown>): string | undefined {
   const args = body["custom_args"];
   return isRecord(args) && typeof args["mail_id"] === "string" ? args["mail_id"] : undefined;
+}
+
+/** The request's length, with the content of attachments as it is and not as base64. */
+function mailBytes(length: number, { attachments }: Record<string, unknown>): number {
+  const files = Array.isArray(attachments) ? attachments.filter(isRecord) : [];
+  return files.reduce((bytes, { content }) => bytes - Math.floor(String(content).length / 4), length);
 }

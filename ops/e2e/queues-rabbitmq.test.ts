@@ -1,0 +1,3 @@
+import { runStories } from "./queues.fixture.ts";
+
+runStories("RabbitMQ");

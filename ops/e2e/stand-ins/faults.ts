@@ -1,0 +1,34 @@
+/** What a test makes of the coming requests to a stand-in. */
+
+export type Fault =
+  | { kind: "status"; status: number; headers?: Record<string, string>; code?: string; message?: string }
+  /** Cuts the connection: once the request is read, or once it is also accepted. */
+  | { kind: "reset"; when: "read" | "accepted" }
+  /** Never answers. */
+  | { kind: "silence" }
+  /** Answers as always, so many milliseconds late. */
+  | { kind: "delay"; ms: number };
+
+export interface Faults<Step extends string> {
+  /** One each for the coming requests of a step. */
+  next(step: Step, ...faults: Fault[]): void;
+  /** For every request of a step that no `next` is left for. */
+  always(step: Step, fault: Fault | undefined): void;
+  /** The fault of the request that has come. */
+  take(step: Step): Fault | undefined;
+  clear(): void;
+}
+
+export function makeFaults<Step extends string>(): Faults<Step> {
+  const queues = new Map<Step, Fault[]>();
+  const standing = new Map<Step, Fault>();
+  return {
+    next: (step, ...faults) => void queues.set(step, [...(queues.get(step) ?? []), ...faults]),
+    always: (step, fault) => void (fault ? standing.set(step, fault) : standing.delete(step)),
+    take: (step) => queues.get(step)?.shift() ?? standing.get(step),
+    clear() {
+      queues.clear();
+      standing.clear();
+    },
+  };
+}
