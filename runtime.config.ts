@@ -1,30 +1,43 @@
 /** The one place where the house is wired: what opens, in which order, and under which limits it runs. */
 import { join } from "node:path";
 import manifest from "./package.json" with { type: "json" };
-import { tokenCommands } from "./lib/auth/commands.ts";
-import { firstAdminToken, readAdminToken } from "./lib/auth/first-token.ts";
+import { apiLogRow } from "./lib/api-log.ts";
 import type { Identified } from "./lib/auth/access.ts";
+import type { KnownSender } from "./lib/auth/known-senders.ts";
 import { readConfig, type Config } from "./lib/config.ts";
 import { mailQueue } from "./lib/mail/mail.ts";
 import { releaseExpired } from "./lib/mail/release.ts";
+import { openApiLog } from "./lib/resources/api-log.ts";
 import { openAttachments } from "./lib/resources/attachments.ts";
-import { openPgBossBroker } from "./lib/resources/broker/pg-boss.ts";
 import { openRabbitBroker } from "./lib/resources/broker/rabbitmq.ts";
 import { noCache, openRedisCache } from "./lib/resources/cache.ts";
 import { isUnavailable, openDatabase } from "./lib/resources/database.ts";
 import { openEmbeddedPostgres } from "./lib/resources/embedded-postgres.ts";
-import { openEntities } from "./lib/resources/entities.ts";
+import { openEntities } from "./lib/resources/entity-manager.ts";
+import { openGraph } from "./lib/resources/graph.ts";
 import { openInbox } from "./lib/resources/inbox.ts";
 import { openListener } from "./lib/resources/listener.ts";
+import { openMailboxLimits } from "./lib/resources/mailbox-limits.ts";
+import { openMicrosoftTokens } from "./lib/resources/microsoft-tokens.ts";
+import { openMailMetrics } from "./lib/resources/mail-metrics.ts";
 import { migrate } from "./lib/resources/migrations.ts";
+import { openRateLimits } from "./lib/resources/rate-limits.ts";
+import { openRedis } from "./lib/resources/redis.ts";
+import { openSecrets } from "./lib/resources/secrets.ts";
 import { openSendGrid } from "./lib/resources/sendgrid.ts";
 import { openSigningKey } from "./lib/resources/signing-key.ts";
+import { openSingleFlight } from "./lib/resources/single-flight.ts";
+import { openSmtpRelays } from "./lib/resources/smtp-relays.ts";
 import { claimTick } from "./lib/resources/ticks.ts";
 import { openWatchedCache } from "./lib/resources/watched-cache.ts";
+import { openWeights } from "./lib/resources/weights.ts";
 import { ConfigFaults, defineHouse, type Opening } from "./runtime/house.ts";
 import { problems } from "./runtime/problem.ts";
 
 const root = import.meta.dirname;
+
+/** Bytes of attachments that heavy mails may have in hand together in this process: it has 256 MB for everything. */
+const heavyBytes = 32 * 2 ** 20;
 
 /** The database's address: the configured one, or that of the embedded server, which is then ours to stop. */
 async function openServer(config: Config, { log, own, purpose }: Opening): Promise<string> {
@@ -34,44 +47,71 @@ async function openServer(config: Config, { log, own, purpose }: Opening): Promi
 }
 
 async function open(config: Config, opening: Opening) {
-  const { log, own, purpose } = opening;
+  const { log, metrics, own, purpose } = opening;
   const url = await openServer(config, opening);
   const db = own(
     await openDatabase({ url, poolSize: config.databasePoolSize, log, applicationName: "postroom", waitMs: 5000 }),
   );
   await migrate({ url, folder: join(root, "sql"), log });
   const { rabbitmqUrl, queues, cacheUrl } = config;
-  const [broker, listener, entities] = await Promise.all([
+  const [broker, listener] = await Promise.all([
     rabbitmqUrl === undefined
-      ? openPgBossBroker({ connectionString: url, log })
+      ? // Loaded where it is used: the memory that it takes is missed where mail is large.
+        import("./lib/resources/broker/pg-boss.ts").then(({ openPgBossBroker }) =>
+          openPgBossBroker({ connectionString: url, log }),
+        )
       : openRabbitBroker({ url: rabbitmqUrl, retryQueueName: queues.retry, log }),
     openListener({ url, log }),
-    openEntities({ url, log }),
   ]);
   own(broker);
   // Also where nothing consumes it: an API that starts first would publish to a queue that is not there yet.
   await broker.declare([mailQueue(config)]);
   own(listener);
-  own(entities);
-  const cache = own(cacheUrl === undefined ? noCache : openRedisCache({ url: cacheUrl, log }));
+  const redis = cacheUrl === undefined ? undefined : own(openRedis({ url: cacheUrl, log }));
   if (config.databaseUrl !== undefined && !config.jwt.privateKey && !config.jwt.secret) {
     log.warn(
       { folder: config.dataDir },
       "tokens are signed with a key of this folder: set JWT_PRIVATE_KEY to share them",
     );
   }
+  if (config.databaseUrl !== undefined && config.encryptionKeys.length === 0) {
+    log.warn(
+      { folder: config.dataDir },
+      "secrets are sealed with a key of this folder: set ENCRYPTION_KEY to share them",
+    );
+  }
+  const weights = openWeights(heavyBytes);
+  const microsoftTokens = openMicrosoftTokens({ authority: config.graph.authority, listener, log });
   const resources = {
     config,
     version: manifest.version,
     db,
-    entities,
+    entities: own(openEntities({ url, log })),
     broker,
-    cache,
+    cache: redis ? openRedisCache(redis) : noCache,
+    rateLimits: openRateLimits({ redis, registry: metrics.registry }),
+    apiLog: own(openApiLog({ db, log, registry: metrics.registry })),
     callers: openWatchedCache<Identified>({ listener, channel: "client_token", max: 10_000, unwatchedMs: 1000 }),
     signingKey: await openSigningKey({ ...config.jwt, file: join(config.dataDir, "keys", "jwt.pem") }),
+    secrets: await openSecrets({ keys: config.encryptionKeys, file: join(config.dataDir, "keys", "encryption.key") }),
+    senderConfigs: openWatchedCache<KnownSender>({
+      listener,
+      channel: "sender_config",
+      max: 10_000,
+      unwatchedMs: 1000,
+    }),
+    keysUnderWay: openSingleFlight(),
     attachments: openAttachments(config.attachments.folder),
     inbox: await openInbox(join(config.dataDir, "inbox")),
-    sendgrid: config.sendgrid && openSendGrid(config.sendgrid),
+    sendgrid: config.sendgrid && own(openSendGrid(config.sendgrid)),
+    graph: own(openGraph()),
+    microsoftTokens,
+    smtpRelays: own(
+      openSmtpRelays({ connections: config.workers.max, application: config.microsoft, tokens: microsoftTokens }),
+    ),
+    mailboxes: openMailboxLimits({ ...config.graph, redis, registry: metrics.registry, log }),
+    weights,
+    mailMetrics: openMailMetrics(metrics.registry, weights),
   };
   // An embedded database is this process's alone: whoever held a lease on it has ended.
   if (purpose === "serve" && config.databaseUrl === undefined)
@@ -106,6 +146,10 @@ export default defineHouse({
     broker: resources.broker,
     claimTick: (name, at) => claimTick(resources.db, name, at),
     translate: (error) => (isUnavailable(error) ? problems.unavailable({ cause: error }) : undefined),
+    onCall(call) {
+      const row = apiLogRow(call, new Date());
+      if (row) resources.apiLog.add(row);
+    },
     isReady: () => resources.db.isUp(),
     ...resources.config.shutdown,
   }),
@@ -130,6 +174,7 @@ export default defineHouse({
       ["Embedded", embedded.length > 0 ? `${embedded.join(", ")}; data in ${config.dataDir}` : "nothing"],
     ];
     if (config.databaseUrl !== undefined) return rows;
+    const { firstAdminToken } = await import("./lib/auth/first-token.ts");
     const token = await firstAdminToken(ctx, file);
     rows.push([
       "Admin token",
@@ -143,9 +188,14 @@ export default defineHouse({
   },
 
   async invokeHeaders({ config }) {
+    const { readAdminToken } = await import("./lib/auth/first-token.ts");
     const token = await readAdminToken(join(config.dataDir, "admin-token"));
     return token === undefined ? {} : { authorization: `Bearer ${token}` };
   },
 
-  commands: (tools) => ({ token: tokenCommands(tools) }),
+  commands: (tools) => ({
+    token: async () => (await import("./lib/auth/commands.ts")).tokenCommands(tools),
+    secrets: async () => (await import("./lib/auth/secret-commands.ts")).secretCommands(tools),
+    queues: async () => (await import("./lib/mail/queue-commands.ts")).queueCommands(tools),
+  }),
 });
