@@ -37,7 +37,7 @@ export interface PostAnswer {
   text: string;
 }
 
-/** `connecting`: no byte was written; `sending`: some, not all; `sent`: all were handed to the network. */
+/** `connecting`: no byte was written; `sending`: some, not all; `sent`: the last one was handed on, and may have arrived. */
 export type Progress = "connecting" | "sending" | "sent";
 
 /** There was no answer. */
@@ -90,7 +90,6 @@ class Attempt {
       signal,
     });
     this.#request.once("timeout", () => this.#request.destroy(timedOut("the connection was silent")));
-    this.#request.once("finish", () => (this.#progress = "sent"));
   }
 
   async answer(): Promise<PostAnswer> {
@@ -139,9 +138,20 @@ class Attempt {
   }
 
   #write(): void {
-    const { body } = this.#post;
     // What goes wrong, on either side, is an error of the request, too.
-    pipeline(body.chunks(), this.#request).catch((error: unknown) => this.#request.destroy(asError(error)));
+    pipeline(this.#chunks(), this.#request).catch((error: unknown) => this.#request.destroy(asError(error)));
+  }
+
+  /** The end of the stream would come too late: with the last byte of its length, a server has the request and may act. */
+  async *#chunks(): AsyncGenerator<Buffer> {
+    const { body } = this.#post;
+    let left = body.length;
+    if (left === 0) this.#progress = "sent";
+    for await (const chunk of body.chunks()) {
+      left -= chunk.length;
+      if (left <= 0) this.#progress = "sent";
+      yield chunk;
+    }
   }
 }
 

@@ -1,0 +1,57 @@
+import { once } from "node:events";
+import { Agent, createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { post, PostFailure, type PostBody, type Progress } from "./http-post.ts";
+
+/** A server that reads so many bytes of a request's body, and then cuts the connection. */
+async function cutAfter(bytes: number): Promise<Server> {
+  const server = createServer((request) => {
+    let read = 0;
+    request.on("data", (chunk: Buffer) => {
+      read += chunk.length;
+      if (read >= bytes) request.socket.resetAndDestroy();
+    });
+    request.on("error", () => {});
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+async function progressOf(server: Server, body: PostBody): Promise<Progress> {
+  const { port } = server.address() as AddressInfo;
+  const agent = new Agent({ keepAlive: true });
+  const url = new URL(`http://127.0.0.1:${port}/`);
+  try {
+    await post({ url, headers: {}, body, agent, signal: AbortSignal.timeout(10_000) });
+  } catch (error) {
+    if (error instanceof PostFailure) return error.progress;
+    throw error;
+  } finally {
+    agent.destroy();
+    server.close();
+  }
+  throw new Error("there was an answer");
+}
+
+const test = suite("posting");
+
+test("a request that was cut before its last byte was not acted upon", async () => {
+  const chunks = async function* () {
+    yield Buffer.alloc(1000);
+    await new Promise(() => {});
+  };
+  assert.is(await progressOf(await cutAfter(1000), { length: 2000, chunks }), "sending");
+});
+
+test("one whose every byte has left may have been, also when its stream has not ended yet", async () => {
+  const chunks = async function* () {
+    yield Buffer.alloc(2000);
+    await new Promise(() => {});
+  };
+  assert.is(await progressOf(await cutAfter(2000), { length: 2000, chunks }), "sent");
+});
+
+test.run();
