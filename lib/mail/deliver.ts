@@ -61,7 +61,7 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
     duration_ms: durationMs,
     code: verdict.code,
   });
-  const report = { mail_id: mailId, attempt, provider, duration_ms: durationMs, code: verdict.code };
+  const report = { mail_id: mailId, provider, duration_ms: durationMs, code: verdict.code };
   const patience = ease ? { ease } : {};
   if (!settled?.length) {
     ctx.log.warn(
