@@ -39,6 +39,12 @@ const root = import.meta.dirname;
 /** Bytes of attachments that heavy mails may have in hand together in this process: it has 256 MB for everything. */
 const heavyBytes = 32 * 2 ** 20;
 
+/**
+ * How long a token or a sender is believed when changes cannot be told, in milliseconds: with what it takes to notice,
+ * to look and to answer, a change holds within a second.
+ */
+const unwatchedMs = 700;
+
 /** The database's address: the configured one, or that of the embedded server, which is then ours to stop. */
 async function openServer(config: Config, { log, own, purpose }: Opening): Promise<string> {
   if (config.databaseUrl !== undefined) return config.databaseUrl;
@@ -91,14 +97,14 @@ async function open(config: Config, opening: Opening) {
     cache: redis ? openRedisCache(redis) : noCache,
     rateLimits: openRateLimits({ redis, registry: metrics.registry }),
     apiLog: own(openApiLog({ db, log, registry: metrics.registry })),
-    callers: openWatchedCache<Identified>({ listener, channel: "client_token", max: 10_000, unwatchedMs: 1000 }),
+    callers: openWatchedCache<Identified>({ listener, channel: "client_token", max: 10_000, unwatchedMs }),
     signingKey: await openSigningKey({ ...config.jwt, file: join(config.dataDir, "keys", "jwt.pem") }),
     secrets: await openSecrets({ keys: config.encryptionKeys, file: join(config.dataDir, "keys", "encryption.key") }),
     senderConfigs: openWatchedCache<KnownSender>({
       listener,
       channel: "sender_config",
       max: 10_000,
-      unwatchedMs: 1000,
+      unwatchedMs,
     }),
     keysUnderWay: openSingleFlight(),
     attachments: openAttachments(config.attachments.folder),

@@ -16,7 +16,7 @@ export interface ListenerOptions {
  * How long an answer vouches for the connection, in ms: a server that froze, or a network that lost the line without a
  * word, is told from a quiet one only by an answer that does not come.
  */
-const vouchedMs = 900;
+const vouchedMs = 700;
 
 /** After this long without an answer the connection is given up for another. A busy server answers late. */
 const answerMs = 2000;
@@ -26,7 +26,7 @@ export interface Listener {
   on(channel: string, handler: Handler): Promise<void>;
   /** Runs after each time that the connection was lost and regained: notifications may have been missed, so look for yourself. */
   onGap(handler: () => void | Promise<void>): void;
-  /** Whether everything that was notified up to 900 ms ago has been heard: the connection answered since then. */
+  /** Whether everything that was notified up to 700 ms ago has been heard: the connection answered since then. */
   isLive(): boolean;
   close(): Promise<void>;
 }

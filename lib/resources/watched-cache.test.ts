@@ -81,7 +81,7 @@ test("while nothing can be told a value is only believed for a moment; after tha
   await eventually(() => !listener.isLive(), { what: "the loss is noticed" });
   await cache.fetch("b", load("B"));
   assert.is(cache.get("b"), "B");
-  await eventually(() => cache.get("b") === undefined, { what: "it is no longer believed", within: 2000 });
+  await eventually(() => cache.get("b") === undefined, { what: "it is no longer believed", within: 1000 });
   await cache.fetch("c", load("C"));
   await server.start();
   await eventually(() => listener.isLive(), { what: "it is live again" });
@@ -91,14 +91,14 @@ test("while nothing can be told a value is only believed for a moment; after tha
 test("a change that a silent line holds back is not believed for longer than a second", async ({ server }) => {
   const relay = await startTcpRelay(server.url);
   const listener = await openListener({ url: relay.url, log });
-  const cache = openWatchedCache<string>({ listener, channel: "thing", max: 3, unwatchedMs: 1000 });
+  const cache = openWatchedCache<string>({ listener, channel: "thing", max: 3, unwatchedMs: 700 });
   await listener.on("thing", () => {});
   await cache.fetch("a", load("A", "id-a"));
 
   relay.freeze();
   await notify(server, "id-a");
   assert.is(cache.get("a"), "A", "nobody can know yet");
-  await eventually(() => cache.get("a") === undefined, { what: "it is not believed any more", within: 2000 });
+  await eventually(() => cache.get("a") === undefined, { what: "it is not believed any more", within: 1000 });
 
   relay.thaw();
   await eventually(() => listener.isLive(), { what: "the line is back" });
