@@ -25,6 +25,9 @@ CREATE INDEX mails_by_time ON mails (created_at, id);
 CREATE INDEX mails_unsent_by_client ON mails (client_id, status, created_at, id) WHERE status <> 'sent';
 CREATE INDEX mails_unsent_by_time ON mails (status, created_at, id) WHERE status <> 'sent';
 
+-- Those whose relay has a password: what changing the key seals anew.
+CREATE INDEX mails_with_password ON mails (id) WHERE (relay -> 'auth' ->> 'password') IS NOT NULL;
+
 -- The list that an operator works off, newest first.
 CREATE INDEX mails_failed ON mails (updated_at DESC, id DESC) WHERE status = 'failed' AND dropped_at IS NULL;
 
@@ -171,6 +174,7 @@ DROP TRIGGER count_none ON mails;
 DROP FUNCTION count_added_mails, count_removed_mails, count_changed_mails, count_no_mails, recount_mails;
 DROP TABLE mail_totals, mail_total_changes;
 ALTER TABLE mails RESET (autovacuum_vacuum_scale_factor);
+DROP INDEX mails_with_password;
 DROP INDEX mails_unsent_by_client;
 DROP INDEX mails_unsent_by_time;
 DROP INDEX mails_by_client;

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
+import { aCaller, aMail, confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
 import { freshDatabase } from "../../ops/harness/test.ts";
+import { acceptMail } from "../mail/accept.ts";
+import { openRelay, sealRelay } from "../senders/own-relay.ts";
 import { rotateSecrets } from "./rotate-secrets.ts";
 import { createSenderConfig, readSenderConfig, updateSenderConfig } from "./sender-configs.ts";
 
@@ -19,6 +21,7 @@ test.before.each(async (state) => {
       env: {
         DATABASE_URL: url,
         ORG_EMAIL_DOMAIN: "acme.example",
+        MAIL_SENDER: "sandbox",
         ENCRYPTION_KEY: keys.map((key) => key.toString("base64")).join(","),
       },
     });
@@ -44,6 +47,19 @@ test("after the rotation the old key is not needed any more", async ({ open }) =
   assert.equal(await rotateSecrets(both.ctx), { resealed: 0, failed: [] }, "running it again finds nothing to do");
   const after = await open(b);
   for (const [index, id] of ids.entries()) assert.is(await secretOf(after, id), `Conf****${1000 + index}`);
+});
+
+test("the password of a mail's own relay moves over, too", async ({ open }) => {
+  const before = await open(a);
+  const auth = { kind: "password" as const, user: "u", password: `${confidential} relay` };
+  const relay = { host: "relay.example", port: 587, secure: "tls" as const, from: undefined, auth };
+  const { id } = await acceptMail(before.ctx, aCaller(), aMail());
+  await before.ctx.db.query("UPDATE mails SET relay = $2 WHERE id = $1", [id, sealRelay(before.ctx, relay, id)]);
+  const both = await open(b, a);
+  assert.equal(await rotateSecrets(both.ctx), { resealed: 1, failed: [] });
+  const after = await open(b);
+  const { rows } = await after.ctx.db.query<{ relay: unknown }>("SELECT relay FROM mails WHERE id = $1", [id]);
+  assert.equal(openRelay(after.ctx, rows[0]?.relay, id), relay);
 });
 
 test("what no key opens is named, and the rest is sealed anew", async ({ open }) => {

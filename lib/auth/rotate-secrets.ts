@@ -1,6 +1,7 @@
 /** Moving stored secrets over to the first key. */
 import type { Context } from "../../runtime/context.ts";
 import { SecretFault } from "../resources/secrets.ts";
+import { relayPlace } from "../senders/own-relay.ts";
 import { secretPlace } from "./known-senders.ts";
 
 /** Where sealed secrets are stored. */
@@ -21,6 +22,12 @@ const sealedColumns: readonly SealedColumn[] = [
     sealed: "ms_client_secret",
     assign: "ms_client_secret = $3",
     place: secretPlace,
+  },
+  {
+    table: "mails",
+    sealed: "relay -> 'auth' ->> 'password'",
+    assign: "relay = jsonb_set(relay, '{auth,password}', to_jsonb($3::text))",
+    place: relayPlace,
   },
 ];
 
@@ -47,7 +54,7 @@ export async function rotateSecrets(ctx: Rotating): Promise<Rotation> {
     for (let after: string | null = null; ;) {
       const { rows }: { rows: Sealed[] } = await ctx.db.query(
         `SELECT id, ${sealed} AS sealed FROM ${table}
-         WHERE ${sealed} IS NOT NULL AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT ${batchSize}`,
+         WHERE (${sealed}) IS NOT NULL AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT ${batchSize}`,
         [after],
       );
       for (const row of rows) {
@@ -74,8 +81,8 @@ interface Sealed {
 /** Whether there was something to do. */
 async function reseal({ db, secrets }: Rotating, column: SealedColumn, { id, sealed }: Sealed): Promise<boolean> {
   const place = column.place(id);
-  const update = `UPDATE ${column.table} SET ${column.assign} WHERE id = $1 AND ${column.sealed} = $2`;
-  const look = `SELECT id, ${column.sealed} AS sealed FROM ${column.table} WHERE id = $1 AND ${column.sealed} IS NOT NULL`;
+  const update = `UPDATE ${column.table} SET ${column.assign} WHERE id = $1 AND (${column.sealed}) = $2`;
+  const look = `SELECT id, ${column.sealed} AS sealed FROM ${column.table} WHERE id = $1 AND (${column.sealed}) IS NOT NULL`;
   for (let found: string | undefined = sealed; found !== undefined && !secrets.isCurrent(found);) {
     const { rowCount } = await db.query(update, [id, found, secrets.seal(secrets.open(found, place), place)]);
     if (rowCount === 1) return true;

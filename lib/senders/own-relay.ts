@@ -21,16 +21,16 @@ const Stored = Type.Object({
 export function sealRelay({ secrets }: Pick<Context, "secrets">, relay: Relay, mailId: string): object {
   const { auth } = relay;
   if (auth.kind !== "password") return relay;
-  return { ...relay, auth: { ...auth, password: secrets.seal(auth.password, placeOf(mailId)) } };
+  return { ...relay, auth: { ...auth, password: secrets.seal(auth.password, relayPlace(mailId)) } };
 }
 
 /** The relay of a mail. Throws `SecretFault` when no key here opens its password. */
 export function openRelay({ secrets }: Pick<Context, "secrets">, stored: unknown, mailId: string): Relay {
   const { from, auth, ...server } = Value.Parse(Stored, stored);
-  const opened = auth.kind === "password" ? { ...auth, password: secrets.open(auth.password, placeOf(mailId)) } : auth;
+  const opened =
+    auth.kind === "password" ? { ...auth, password: secrets.open(auth.password, relayPlace(mailId)) } : auth;
   return { ...server, from, auth: opened };
 }
 
-function placeOf(mailId: string): string {
-  return `mails.relay:${mailId}`;
-}
+/** Where the password of a mail's relay is kept: what it is sealed for. */
+export const relayPlace = (mailId: string): string => `mails.relay:${mailId}`;
