@@ -7,5 +7,14 @@ export { http, reply, Reply, type HttpRequest, type LargeStrings, type StringSin
 export { Problem, problems, type Detail, type ProblemKind } from "./problem.ts";
 export { queue } from "./queue.ts";
 export { schedule } from "./schedule.ts";
-export { smtp, type Envelope, type SmtpAccess } from "./smtp.ts";
+export {
+  smtp,
+  thisMachine,
+  type CertificateFiles,
+  type Envelope,
+  type Received,
+  type SmtpAccess,
+  type SmtpRequest,
+  type SmtpSession,
+} from "./smtp.ts";
 export { problemDetails, type Style } from "./style.ts";

@@ -55,6 +55,7 @@ export class Problem extends Error {
 export const problems = {
   invalidRequest: Problem.kind(400, "invalid_request", "The request does not fit its contract"),
   invalidJson: Problem.kind(400, "invalid_json", "The body is not valid JSON"),
+  forbidden: Problem.kind(403, "forbidden", "This is not for you"),
   notFound: Problem.kind(404, "not_found", "Nothing is served at this address"),
   methodNotAllowed: Problem.kind(405, "method_not_allowed", "This address does not take this method"),
   requestTooLarge: Problem.kind(413, "request_too_large", "The request body is too large"),

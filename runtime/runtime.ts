@@ -14,6 +14,7 @@ import { OperatorError, type RuntimeSettings } from "./house.ts";
 import { httpTrigger } from "./triggers/http.ts";
 import { queueTrigger } from "./triggers/queue.ts";
 import { scheduleTrigger } from "./triggers/schedule.ts";
+import { smtpTrigger } from "./triggers/smtp.ts";
 import type { Trigger } from "./triggers/trigger.ts";
 import { runtimePages } from "./web/pages.ts";
 import type { HttpServer } from "./web/server.ts";
@@ -223,7 +224,7 @@ export const bareSettings: RuntimeSettings = {
 };
 
 function triggersOf(host: Host, http: Trigger): ReadonlyMap<Kind, Trigger> {
-  const all = [http, queueTrigger(host), scheduleTrigger(host)];
+  const all = [http, queueTrigger(host), scheduleTrigger(host), smtpTrigger(host)];
   return new Map(all.map((trigger) => [trigger.kind, trigger]));
 }
 
@@ -287,9 +288,7 @@ function checkAll(all: readonly Loaded[], triggers: ReadonlyMap<Kind, Trigger>):
   const faults: Fault[] = [];
   for (const kind of ["http", "queue", "schedule", "smtp"] as const) {
     const ofKind = all.filter(({ definition }) => definition.kind === kind);
-    const trigger = triggers.get(kind);
-    if (trigger) faults.push(...trigger.check(ofKind));
-    else faults.push(...ofKind.map(({ file }) => ({ file, message: `nothing serves ${kind} functions here` })));
+    faults.push(...(triggers.get(kind)?.check(ofKind) ?? []));
   }
   return faults;
 }

@@ -10,12 +10,23 @@ import type { RuntimeSettings } from "./house.ts";
 import { bareSettings, createHost } from "./runtime.ts";
 import { httpTrigger } from "./triggers/http.ts";
 import { deliverer } from "./triggers/queue.ts";
+import { smtpTrigger } from "./triggers/smtp.ts";
+import type { Received, SmtpSession } from "./smtp.ts";
 
 export interface TryOptions {
   /** Only what the function uses; what it uses beyond that is undefined. */
   resources?: Partial<Resources>;
   clock?: Clock;
   onCall?: RuntimeSettings["onCall"];
+}
+
+/** A mail as it is handed to an SMTP function. */
+export interface TriedMail {
+  from?: string;
+  to?: readonly string[];
+  /** RFC 5322, with its line ends CRLF. */
+  message: string | Buffer;
+  session?: Partial<SmtpSession>;
 }
 
 /**
@@ -58,6 +69,48 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock, on
     async deliver(message: unknown, attempt = 1): Promise<Outcome> {
       if (definition.kind !== "queue") throw new Error("This is not a queue function");
       return heldOpen(deliverer(host, { ...loaded, definition })({ message, attempt }));
+    },
+
+    /** Hands a mail to an SMTP function; returns what it answers. */
+    async receive({
+      from = "ann@example.com",
+      to = ["bob@example.org"],
+      message,
+      session,
+    }: TriedMail): Promise<Received> {
+      if (definition.kind !== "smtp") throw new Error("This is not an SMTP function");
+      const { access } = definition.contract;
+      const ctx = host.newContext(callSource(log, {}));
+      const seen = { remoteAddress: "127.0.0.1", secure: false, credentials: undefined, ...session };
+      const caller = await access.check(seen, ctx);
+      await access.sender?.(from, caller, ctx);
+      for (const one of to) await access.recipient?.(one, caller, ctx);
+      const pieces = (async function* () {
+        yield Buffer.from(message);
+      })();
+      const { remoteAddress } = seen;
+      // What `smtp` has promised of its handler.
+      return (await definition.handler(
+        { envelope: { from, to }, message: pieces, caller, remoteAddress },
+        ctx,
+      )) as Received;
+    },
+
+    /** Opens the ports of an SMTP function. A function that is mounted in its place takes over from the next mail on. */
+    async listen(): Promise<{
+      mount(next: AnyFunction): Promise<void>;
+      close(): Promise<void>;
+      metrics(): Promise<string>;
+    }> {
+      const trigger = smtpTrigger(host);
+      const faults = trigger.check([loaded]);
+      if (faults.length > 0) throw new Error(faults.map(({ message }) => message).join());
+      await trigger.mount(loaded);
+      return {
+        mount: (next) => trigger.mount({ ...loaded, definition: next, hash: "next" }),
+        close: () => trigger.drain(),
+        metrics: () => host.metrics.registry.metrics(),
+      };
     },
 
     /** Runs a schedule function for one tick. */

@@ -1,0 +1,193 @@
+/** The open ports of one SMTP function. Its versions come and go behind them. */
+import type { SMTPServerOptions, SMTPServerSession } from "smtp-server";
+import type { Resources } from "../context.ts";
+import { OperatorError } from "../house.ts";
+import { openCertificate, type Certificate, type OpenCertificate } from "./certificate.ts";
+import type { Conversations, SmtpSlot } from "./conversations.ts";
+import { Server } from "./server.ts";
+import type { Compiled } from "./transaction.ts";
+
+/** How often clients are looked at that take too long, in milliseconds. */
+const sweepMs = 500;
+
+export interface SmtpListener {
+  /** Connections that are open. */
+  readonly connections: number;
+  /** Connections that were refused, as one address had too many. */
+  readonly refused: number;
+  /** Where it listens, and how. */
+  readonly ports: readonly { port: number; tls: "none" | "starttls" | "implicit" }[];
+  /** Takes over the limits of a new version. */
+  adapt(compiled: Compiled): void;
+  /**
+   * Opens no new connection, and ends those that hand over no mail at this moment; each of the others ends with its
+   * mail. Resolves when all have.
+   */
+  stop(): Promise<void>;
+  /** Cuts the connections that are left. */
+  cut(): void;
+}
+
+/** Throws a sentence for whoever runs the system when a port cannot be opened, or a certificate cannot be used. */
+export async function openListener(
+  slot: SmtpSlot,
+  conversations: Conversations,
+  resources: Resources,
+): Promise<SmtpListener> {
+  const { port, tlsPort, certificate: files } = slot.current.compiled;
+  const servers: Server[] = [];
+  let certificate: OpenCertificate | undefined;
+  const open = async (on: number, options: SMTPServerOptions) => {
+    const server = newServer(slot, conversations, resources, options);
+    servers.push(server);
+    await listen(server, on);
+    server.on("error", (error: Error) => slot.log.debug({ err: error }, "an SMTP connection failed"));
+  };
+  const close = () => {
+    certificate?.close();
+    for (const server of servers) server.server.close();
+  };
+  try {
+    if (files) {
+      const changed = (renewed: Certificate) => servers.forEach((server) => server.updateSecureContext({ ...renewed }));
+      certificate = await openCertificate(files, { changed, log: slot.log });
+    }
+    if (port > 0) await open(port, { ...certificate?.current, hideSTARTTLS: !certificate });
+    if (tlsPort > 0 && certificate) await open(tlsPort, { ...certificate.current, secure: true });
+  } catch (error) {
+    close();
+    throw error;
+  }
+
+  const all = function* () {
+    for (const server of servers) yield* server.clients();
+  };
+  const sweep = setInterval(() => {
+    const now = performance.now();
+    conversations.endAbandoned();
+    for (const client of all()) {
+      if (conversations.isOverdue(client.session, now)) client.send(421, "4.4.2 This takes too long");
+      else if (conversations.isClosing && !conversations.isBusy(client.session)) client.send(421, "4.3.2 Closing");
+    }
+  }, sweepMs).unref();
+
+  return {
+    get connections() {
+      return servers.reduce((sum, server) => sum + server.connections.size, 0);
+    },
+    get refused() {
+      return servers.reduce((sum, server) => sum + server.refusedConnections, 0);
+    },
+    ports: [
+      ...(port > 0 ? [{ port, tls: certificate ? ("starttls" as const) : ("none" as const) }] : []),
+      ...(tlsPort > 0 && certificate ? [{ port: tlsPort, tls: "implicit" as const }] : []),
+    ],
+    adapt(compiled) {
+      for (const server of servers) {
+        Object.assign(server.options, limitsOf(compiled));
+        server.rules = rulesOf(compiled, resources);
+      }
+    },
+    async stop() {
+      conversations.isClosing = true;
+      const closed = servers.map((server) => new Promise<void>((resolve) => server.server.close(() => resolve())));
+      for (const client of all()) {
+        if (!conversations.isBusy(client.session)) client.send(421, "4.3.2 Closing");
+      }
+      certificate?.close();
+      await Promise.all(closed);
+      clearInterval(sweep);
+    },
+    cut() {
+      for (const client of all()) client.close();
+    },
+  };
+}
+
+/** Of a contract, what smtp-server holds to. It reads its options anew each time. */
+function limitsOf({ sizeLimit, recipientLimit, connections, patience, hostname }: Compiled) {
+  return {
+    size: sizeLimit,
+    maxRecipients: recipientLimit,
+    maxClients: connections.total,
+    socketTimeout: patience.idleMs,
+    ...(hostname !== undefined && { name: hostname }),
+  };
+}
+
+function rulesOf({ access, connections, plainSignIn }: Compiled, resources: Resources) {
+  return {
+    perAddress: connections.perAddress,
+    trusts: (address: string) => access.trusts?.(address, resources) ?? false,
+    plainSignIn,
+  };
+}
+
+function newServer(
+  slot: SmtpSlot,
+  conversations: Conversations,
+  resources: Resources,
+  options: SMTPServerOptions,
+): Server {
+  const { compiled } = slot.current;
+  /** An answer that cannot be given is no reason to end the process. */
+  function answer<T>(work: Promise<T>, given: (value: T) => void, refused: (error: Error) => void): void {
+    work
+      .then(given, refused)
+      .catch((error: unknown) => slot.log.error({ err: error }, "an SMTP client was not answered"));
+  }
+  const cut = (session: SMTPServerSession) => {
+    for (const client of server.clients()) if (client.session === session) client.send(421, "4.7.0 Too much");
+  };
+  const server: Server = new Server(
+    {
+      ...limitsOf(compiled),
+      ...options,
+      minVersion: "TLSv1.2",
+      logger: false,
+      disableReverseLookup: true,
+      hideENHANCEDSTATUSCODES: false,
+      // Whether somebody has to sign in is for the function to say, mail by mail.
+      authOptional: true,
+      authMethods: ["PLAIN", "LOGIN"],
+      allowInsecureAuth: compiled.plainSignIn,
+      disabledCommands: ["WIZ", "SHELL", "KILL", "XCLIENT", "XFORWARD", ...(options.hideSTARTTLS ? ["STARTTLS"] : [])],
+      heloResponse: "%s greets %s",
+      onConnect(session, callback) {
+        conversations.met(session);
+        callback();
+      },
+      onAuth: (auth, session, callback) =>
+        answer(conversations.signIn(auth, session), (user) => callback(null, { user }), callback),
+      onMailFrom: ({ address }, session, callback) =>
+        answer(conversations.begin(address, session), () => callback(), callback),
+      onRcptTo: ({ address }, session, callback) =>
+        answer(conversations.recipient(address, session), () => callback(), callback),
+      onData: (stream, session, callback) =>
+        answer(
+          conversations.receive(stream, session, () => cut(session)),
+          (text) => callback(null, text),
+          callback,
+        ),
+      onClose: (session) => conversations.left(session),
+    },
+    rulesOf(compiled, resources),
+  );
+  return server;
+}
+
+async function listen({ server }: Server, port: number): Promise<void> {
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  const failed = (error: Error) => reject(listenError(error, port));
+  server.once("error", failed);
+  server.listen(port, resolve);
+  await listening;
+  server.off("error", failed);
+}
+
+function listenError(error: Error, port: number): Error {
+  const code = "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") return new OperatorError(`Port ${port} is in use: no SMTP listener can be opened there.`);
+  if (code === "EACCES") return new OperatorError(`Port ${port} may not be opened by this user; take one above 1023.`);
+  return error;
+}
