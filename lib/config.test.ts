@@ -56,6 +56,23 @@ test("with nothing set, everything is embedded and has the documented defaults",
       concurrency: 4,
     },
     relay: undefined,
+    smtp: {
+      port: 2525,
+      tlsPort: 1587,
+      certificate: {
+        certFile: join(dataDir, "keys", "smtp-tls.pem"),
+        keyFile: join(dataDir, "keys", "smtp-tls.pem"),
+      },
+      selfSigned: true,
+      authRequired: false,
+      authWithoutTls: false,
+      networks: ["127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"],
+      allowedDomains: [],
+      maxMessageBytes: 25 * 2 ** 20,
+      connections: { total: 500, perAddress: 100 },
+      patience: { idleMs: 300_000, mailMs: 600_000 },
+      hostname: "localhost",
+    },
     limits: { departmentPerMinute: 200, clientMailsPerHour: 500, recipientPerHour: 10 },
     mailRetentionDays: 0,
     apiLogRetentionDays: 90,
@@ -94,6 +111,35 @@ test("what is set is read, and spaces around it do not count", () => {
   assert.equal(config.workers, { min: 2, max: 50, prefetch: 20 });
   assert.is(config.maxRetries, 0);
   assert.is(config.statusTtlSeconds, 86_400);
+});
+
+test("SMTP has a certificate of its own while developing, in production only the one that is given", () => {
+  const production = { APP_ENV: "production", JWT_SECRET: "0123456789abcdef" };
+  assert.is(read(production).smtp.certificate, undefined);
+  const given = { SMTP_TLS_CERT_FILE: "/tls/full.pem", SMTP_TLS_KEY_FILE: "/tls/key.pem" };
+  for (const env of [given, { ...production, ...given, SMTP_TLS_ENABLED: "true" }]) {
+    assert.equal(read(env).smtp.certificate, { certFile: "/tls/full.pem", keyFile: "/tls/key.pem" });
+    assert.is(read(env).smtp.selfSigned, false);
+  }
+  assert.equal(faults({ ...production, SMTP_TLS_ENABLED: "true" }), [
+    "SMTP_TLS_CERT_FILE is required in production with SMTP_TLS_ENABLED",
+  ]);
+  assert.equal(faults({ SMTP_TLS_CERT_FILE: "/x" }), ["SMTP_TLS_KEY_FILE is required with SMTP_TLS_CERT_FILE"]);
+  assert.equal(faults({ SMTP_TLS_KEY_FILE: "/x" }), ["SMTP_TLS_CERT_FILE is required with SMTP_TLS_KEY_FILE"]);
+});
+
+test("networks and domains that SMTP is open to are read, and each that is none is told", () => {
+  assert.equal(read({ SMTP_ALLOWED_NETWORKS: "none" }).smtp.networks, []);
+  const { smtp } = read({ SMTP_ALLOWED_NETWORKS: "10.1.0.0/16, fd00::/8", SMTP_ALLOWED_DOMAINS: "@Corp.Example" });
+  assert.equal(smtp.networks, ["10.1.0.0/16", "fd00::/8"]);
+  assert.equal(smtp.allowedDomains, ["corp.example"]);
+  assert.equal(faults({ SMTP_ALLOWED_NETWORKS: "10.0.0.0/33, corp.example", SMTP_ALLOWED_DOMAINS: "no domain" }), [
+    'SMTP_ALLOWED_DOMAINS has "no domain", which is no domain name',
+    'SMTP_ALLOWED_NETWORKS has "10.0.0.0/33", which is no network, such as 10.0.0.0/8',
+    'SMTP_ALLOWED_NETWORKS has "corp.example", which is no network, such as 10.0.0.0/8',
+  ]);
+  assert.equal(faults({ SMTP_INBOUND_PORT: "8080" }), ["SMTP_INBOUND_PORT and the other ports must differ"]);
+  assert.is(read({ SMTP_INBOUND_PORT: "0", SMTP_INBOUND_TLS_PORT: "0" }).smtp.port, 0);
 });
 
 const caches: [env: Record<string, string>, url: string][] = [

@@ -1,99 +1,12 @@
 /** The environment, read once: names and defaults, what is allowed, and every fault by the name of its variable. */
-import { readFileSync } from "node:fs";
-import { createPrivateKey } from "node:crypto";
 import { join, resolve } from "node:path";
-import { Type, type Static, type TProperties, type TSchema } from "typebox";
+import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { parseAddress } from "./mail/address.ts";
+import { cacheUrl, decodeKey, domains, list, networkList, privateKey } from "./config/readers.ts";
+import { checkTogether, type ConfigFault } from "./config/together.ts";
+import { Environment, properties } from "./config/variables.ts";
 
-/** The variables of the environment, after defaults. A description marked `secret` is never shown with its value. */
-const positive = (fallback: number, description: string) =>
-  Type.Integer({ minimum: 1, default: fallback, description });
-const orNone = (fallback: number, description: string) => Type.Integer({ minimum: 0, default: fallback, description });
-const port = (fallback: number, description: string) =>
-  Type.Integer({ minimum: 0, maximum: 65535, default: fallback, description });
-const flag = (fallback: boolean, description: string) => Type.Boolean({ default: fallback, description });
-const text = (description: string, fallback = "") => Type.String({ default: fallback, description });
-const oneOf = <const T extends string[]>(values: [...T], fallback: T[number], description: string) =>
-  Type.Union(
-    values.map((value) => Type.Literal(value as T[number])),
-    { default: fallback, description },
-  );
-
-const properties = {
-  APP_ENV: oneOf(["development", "production", "test"], "development", "Which checks and defaults hold"),
-  API_PORT: port(8080, "Port of the HTTP API"),
-  LOG_LEVEL: oneOf(["trace", "debug", "info", "warn", "error", "silent"], "info", "Least level that is logged"),
-  FUNCTIONS: text("Globs of the functions that this process runs", "*"),
-  DATA_DIR: text("Folder of the embedded database, keys, the sandbox inbox and the first admin token", ".data"),
-  PUBLIC_URL: text("Address of this system as its clients see it"),
-  MAX_REQUEST_SIZE_MB: positive(110, "Largest request body"),
-
-  DATABASE_URL: text("PostgreSQL; without it an embedded one runs (secret)"),
-  DATABASE_POOL_SIZE: positive(20, "Connections to PostgreSQL in this process"),
-  RABBITMQ_URL: text("RabbitMQ; without it queues run on PostgreSQL (secret)"),
-  MAIL_QUEUE_NAME: text("Queue of mail to deliver", "mail-queue"),
-  RETRY_QUEUE_NAME: text("Start of the names of the retry queues", "retry-queue"),
-  FAILED_QUEUE_NAME: text("Queue of mail that was given up", "failed-mails"),
-  MAX_RETRY_COUNT: Type.Integer({ minimum: 0, maximum: 10, default: 5, description: "Retries of a mail" }),
-  WORKER_CONCURRENCY: positive(10, "Most mails delivered at once in this process"),
-  WORKER_MIN_CONCURRENCY: positive(2, "Mails delivered at once when providers are slow or ask for patience"),
-  WORKER_PREFETCH: positive(10, "Mails that this process takes from the queue ahead of delivering them"),
-  KEYDB_URL: text("KeyDB or Redis, host:port or redis://…; without it the cache is in process (secret)"),
-  KEYDB_PASSWORD: text("Password of KeyDB (secret)"),
-  KEYDB_STATUS_TTL_DAYS: positive(14, "Days that a mail's status stays cached"),
-
-  MAIL_SENDER: oneOf(["auto", "sandbox"], "auto", "sandbox keeps all mail in the local inbox"),
-  UNKNOWN_OUTCOME: oneOf(["retry", "hold"], "retry", "What follows an attempt whose outcome cannot be known"),
-  ORG_EMAIL_DOMAIN: text("Domains of the organisation, comma-separated"),
-  SENDGRID_API_KEY: text("SendGrid (secret)"),
-  SENDGRID_BASE_URL: text("Address of SendGrid's API", "https://api.sendgrid.com"),
-  SENDGRID_SANDBOX: flag(false, "SendGrid checks mail but delivers none"),
-  MICROSOFT_TENANT_ID: text("Entra tenant of mail that comes by SMTP from the organisation"),
-  MICROSOFT_CLIENT_ID: text("Its application"),
-  MICROSOFT_CLIENT_SECRET: text("Secret of the application (secret)"),
-  MICROSOFT_AUTHORITY: text("Where Microsoft's tokens come from", "https://login.microsoftonline.com"),
-  GRAPH_BASE_URL: text("Address of Microsoft Graph", "https://graph.microsoft.com/v1.0"),
-  GRAPH_SAVE_TO_SENT_ITEMS: flag(true, "Mail by Graph is kept in its sender's Sent Items"),
-  GRAPH_MESSAGES_PER_MINUTE: orNone(30, "Mails by Graph per mailbox and minute; 0: no limit"),
-  GRAPH_CONCURRENCY: orNone(4, "Requests to Graph at once per mailbox; 0: no limit"),
-  SMTP_HOST: text("Relay of scheduled mail"),
-  SMTP_PORT: port(587, "Its port"),
-  SMTP_USER: text("User at the relay"),
-  SMTP_PASSWORD: text("Password at the relay (secret)"),
-  SMTP_AUTH: oneOf(["password", "oauth2"], "password", "oauth2 signs in with MICROSOFT_* in place of a password"),
-  SMTP_FROM: text("Envelope sender at the relay, where it is to differ from the mail's"),
-  SMTP_SECURE: oneOf(["starttls", "tls", "none"], "starttls", "TLS at the relay; none also takes STARTTLS if offered"),
-
-  RATE_LIMIT_DEPARTMENT_PER_MINUTE: orNone(200, "Requests per department and minute; 0: no limit"),
-  RATE_LIMIT_CLIENT_MAILS_PER_HOUR: orNone(500, "Mails per client and hour; 0: no limit"),
-  RATE_LIMIT_RECIPIENT_PER_HOUR: orNone(10, "Mails per recipient and hour; 0: no limit"),
-
-  ATTACHMENT_PATH: text("Folder of attachments; DATA_DIR/attachments without it"),
-  MAX_ATTACHMENT_SIZE_MB: positive(25, "Largest attachment"),
-  ATTACHMENT_RETENTION_DAYS: positive(30, "Days that attachments are kept"),
-  MAIL_RETENTION_DAYS: orNone(0, "Days that sent, failed and cancelled mail is kept; 0: for ever"),
-  API_LOG_RETENTION_DAYS: positive(90, "Days that the log of requests is kept"),
-
-  ENCRYPTION_KEY: text(
-    "32 bytes in base64 that seal stored secrets; to rotate, the new one first, comma-separated (secret)",
-  ),
-
-  JWT_PRIVATE_KEY: text("RSA key that signs tokens, PEM (secret)"),
-  JWT_PRIVATE_KEY_FILE: text("File of that key"),
-  JWT_SECRET: text("Signs tokens with HS256 when there is no RSA key (secret)"),
-
-  SHUTDOWN_NOTICE_SECONDS: orNone(0, "Seconds between not ready and closing the door"),
-  SHUTDOWN_DRAIN_SECONDS: positive(25, "Seconds that calls in progress may take to end when stopping"),
-} satisfies TProperties;
-
-export const Environment = Type.Object(properties);
-export type Environment = Static<typeof Environment>;
-
-export interface ConfigFault {
-  variable: string;
-  message: string;
-}
+export type { ConfigFault } from "./config/together.ts";
 
 /** An SMTP relay and how to sign in there. */
 export interface Relay {
@@ -107,6 +20,28 @@ export interface Relay {
     | { kind: "password"; user: string; password: string }
     /** With a token of the configured Microsoft application. */
     | { kind: "oauth2"; user: string };
+}
+
+/** How mail is taken by SMTP. */
+export interface SmtpConfig {
+  /** 0: closed. */
+  port: number;
+  tlsPort: number;
+  /** Absent: no TLS. */
+  certificate: { certFile: string; keyFile: string } | undefined;
+  /** Whether the certificate is to be made by ourselves, where it is not there: for development. */
+  selfSigned: boolean;
+  authRequired: boolean;
+  authWithoutTls: boolean;
+  /** Whose clients need not sign in. */
+  networks: readonly string[];
+  /** Of senders, in lower case; empty: any. */
+  allowedDomains: readonly string[];
+  maxMessageBytes: number;
+  connections: { total: number; perAddress: number };
+  patience: { idleMs: number; mailMs: number };
+  /** What this host calls itself. */
+  hostname: string;
 }
 
 /** What the rest of the house reads. */
@@ -146,6 +81,7 @@ export interface Config {
   };
   /** The default relay. */
   relay: Relay | undefined;
+  smtp: SmtpConfig;
   /** 0: no limit. */
   limits: { departmentPerMinute: number; clientMailsPerHour: number; recipientPerHour: number };
   attachments: { folder: string; maxBytes: number; retentionDays: number };
@@ -194,58 +130,6 @@ function expectation(schema: VariableSchema, raw: string): string {
   return `must be a whole number ${range}${is}`;
 }
 
-/** What one variable alone cannot tell. */
-function checkTogether(values: Environment): ConfigFault[] {
-  const faults: ConfigFault[] = [];
-  const fault = (variable: keyof Environment, message: string) => faults.push({ variable, message });
-  const protocol = (variable: keyof Environment, allowed: readonly string[]) => {
-    const value = String(values[variable]);
-    if (value === "") return;
-    const url = URL.canParse(value) ? new URL(value) : undefined;
-    if (!url || !allowed.includes(url.protocol)) {
-      fault(variable, `must be an address that starts with ${allowed.map((one) => `${one}//`).join(" or ")}`);
-    }
-  };
-  protocol("DATABASE_URL", ["postgres:", "postgresql:"]);
-  protocol("RABBITMQ_URL", ["amqp:", "amqps:"]);
-  protocol("SENDGRID_BASE_URL", ["http:", "https:"]);
-  protocol("PUBLIC_URL", ["http:", "https:"]);
-  if (values.KEYDB_URL !== "" && !cacheUrl(values)) fault("KEYDB_URL", "must be host:port or redis://…");
-  for (const domain of domains(values.ORG_EMAIL_DOMAIN)) {
-    if (!/^(?:[a-z\d](?:[a-z\d-]*[a-z\d])?\.)+[a-z\d-]{2,}$/.test(domain)) {
-      fault("ORG_EMAIL_DOMAIN", `has "${domain}", which is no domain name`);
-    }
-  }
-  const key = privateKey(values);
-  if (key instanceof Error) fault(values.JWT_PRIVATE_KEY ? "JWT_PRIVATE_KEY" : "JWT_PRIVATE_KEY_FILE", key.message);
-  if (values.JWT_SECRET !== "" && values.JWT_SECRET.length < 16)
-    fault("JWT_SECRET", "must have at least 16 characters");
-  if (values.APP_ENV === "production" && key === undefined && values.JWT_SECRET === "") {
-    fault("JWT_PRIVATE_KEY", "is required in production (an RSA key in PEM; or JWT_SECRET for HS256)");
-  }
-  protocol("GRAPH_BASE_URL", ["https:", "http:"]);
-  protocol("MICROSOFT_AUTHORITY", ["https:"]);
-  const microsoft = ["MICROSOFT_TENANT_ID", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET"] as const;
-  const missing = microsoft.filter((name) => values[name] === "");
-  if (missing.length < microsoft.length) {
-    for (const name of missing) fault(name, "is required with the other MICROSOFT_ variables");
-  }
-  if (values.SMTP_AUTH === "oauth2" && missing.length > 0)
-    fault("SMTP_AUTH", "oauth2 needs MICROSOFT_TENANT_ID, MICROSOFT_CLIENT_ID and MICROSOFT_CLIENT_SECRET");
-  if (values.SMTP_AUTH === "oauth2" && values.SMTP_USER === "") fault("SMTP_USER", "is required with SMTP_AUTH oauth2");
-  if (values.SMTP_PASSWORD !== "" && values.SMTP_USER === "") fault("SMTP_USER", "is required with SMTP_PASSWORD");
-  if (values.SMTP_FROM !== "" && typeof parseAddress(values.SMTP_FROM) === "string")
-    fault("SMTP_FROM", "must be an e-mail address");
-  for (const key of list(values.ENCRYPTION_KEY)) {
-    if (decodeKey(key).length !== 32) fault("ENCRYPTION_KEY", "must be 32 bytes in base64 (openssl rand -base64 32)");
-  }
-  if (values.WORKER_MIN_CONCURRENCY > values.WORKER_CONCURRENCY && values.WORKER_MIN_CONCURRENCY !== 2)
-    fault("WORKER_MIN_CONCURRENCY", "must not be more than WORKER_CONCURRENCY");
-  const names = [values.MAIL_QUEUE_NAME, values.RETRY_QUEUE_NAME, values.FAILED_QUEUE_NAME];
-  if (new Set(names).size < names.length) fault("MAIL_QUEUE_NAME", "and the other queue names must differ");
-  return faults;
-}
-
 function shape(values: Environment): Config {
   const dataDir = resolve(values.DATA_DIR);
   const key = privateKey(values);
@@ -255,7 +139,7 @@ function shape(values: Environment): Config {
     logLevel: values.LOG_LEVEL,
     functions: list(values.FUNCTIONS),
     dataDir,
-    publicUrl: (values.PUBLIC_URL || `http://localhost:${values.API_PORT}`).replace(/\/$/, ""),
+    publicUrl: publicUrl(values),
     maxRequestBytes: values.MAX_REQUEST_SIZE_MB * 2 ** 20,
     databaseUrl: values.DATABASE_URL || undefined,
     databasePoolSize: values.DATABASE_POOL_SIZE,
@@ -294,6 +178,7 @@ function shape(values: Environment): Config {
       concurrency: values.GRAPH_CONCURRENCY,
     },
     relay: relay(values),
+    smtp: smtp(values, dataDir),
     limits: {
       departmentPerMinute: values.RATE_LIMIT_DEPARTMENT_PER_MINUTE,
       clientMailsPerHour: values.RATE_LIMIT_CLIENT_MAILS_PER_HOUR,
@@ -312,17 +197,6 @@ function shape(values: Environment): Config {
   };
 }
 
-function list(value: string): string[] {
-  return value
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
-}
-
-function domains(value: string): string[] {
-  return list(value).map((domain) => domain.replace(/^@/, "").toLowerCase());
-}
-
 function relay(values: Environment): Relay | undefined {
   if (values.SMTP_HOST === "") return undefined;
   const { SMTP_HOST: host, SMTP_PORT: port, SMTP_SECURE: secure, SMTP_USER: user, SMTP_PASSWORD: password } = values;
@@ -332,39 +206,31 @@ function relay(values: Environment): Relay | undefined {
   return { host, port, secure, from, auth };
 }
 
-/** Base64 in either alphabet. */
-function decodeKey(text: string): Buffer {
-  return Buffer.from(text, "base64");
+function publicUrl({ PUBLIC_URL: given, API_PORT: port }: Environment): string {
+  return (given || `http://localhost:${port}`).replace(/\/$/, "");
 }
 
-/** `host:port` or `redis://…`, with the password put in. */
-function cacheUrl({ KEYDB_URL: given, KEYDB_PASSWORD: password }: Environment): string | undefined {
-  if (given === "") return undefined;
-  const full = given.includes("://") ? given : `redis://${given}`;
-  if (!URL.canParse(full)) return undefined;
-  const url = new URL(full);
-  if (!/^rediss?:$/.test(url.protocol) || url.hostname === "") return undefined;
-  if (password !== "" && url.password === "") url.password = encodeURIComponent(password);
-  return url.href;
-}
-
-/** The signing key in PEM, undefined when none is given, an error that says what is wrong with it. */
-function privateKey(values: Environment): string | undefined | Error {
-  let pem = values.JWT_PRIVATE_KEY.replaceAll("\\n", "\n");
-  if (pem === "" && values.JWT_PRIVATE_KEY_FILE !== "") {
-    try {
-      pem = readFileSync(values.JWT_PRIVATE_KEY_FILE, "utf8");
-    } catch {
-      return new Error("names a file that cannot be read");
-    }
-  }
-  if (pem === "") return undefined;
-  try {
-    const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(pem);
-    const bits = asymmetricKeyDetails?.modulusLength ?? 0;
-    if (asymmetricKeyType !== "rsa" || bits < 2048) return new Error("must be an RSA key of at least 2048 bits");
-    return pem;
-  } catch {
-    return new Error("is not a private key in PEM");
-  }
+function smtp(values: Environment, dataDir: string): SmtpConfig {
+  const { SMTP_TLS_CERT_FILE: certFile, SMTP_TLS_KEY_FILE: keyFile } = values;
+  const selfSigned = values.APP_ENV !== "production" && certFile === "";
+  // Both in one file: so it is there whole, or not at all.
+  const own = join(dataDir, "keys", "smtp-tls.pem");
+  const given = certFile === "" ? undefined : { certFile: resolve(certFile), keyFile: resolve(keyFile) };
+  return {
+    port: values.SMTP_INBOUND_PORT,
+    tlsPort: values.SMTP_INBOUND_TLS_PORT,
+    certificate: selfSigned ? { certFile: own, keyFile: own } : given,
+    selfSigned,
+    authRequired: values.SMTP_AUTH_REQUIRED,
+    authWithoutTls: values.SMTP_AUTH_WITHOUT_TLS,
+    networks: networkList(values.SMTP_ALLOWED_NETWORKS),
+    allowedDomains: domains(values.SMTP_ALLOWED_DOMAINS),
+    maxMessageBytes: values.SMTP_MAX_MESSAGE_SIZE_MB * 2 ** 20,
+    connections: { total: values.SMTP_MAX_CONNECTIONS, perAddress: values.SMTP_MAX_CONNECTIONS_PER_ADDRESS },
+    patience: {
+      idleMs: values.SMTP_IDLE_TIMEOUT_SECONDS * 1000,
+      mailMs: values.SMTP_MESSAGE_TIMEOUT_SECONDS * 1000,
+    },
+    hostname: new URL(publicUrl(values)).hostname,
+  };
 }

@@ -10,10 +10,10 @@ export async function readKeyFile(file: string): Promise<string | undefined> {
 }
 
 /** Reads the file, or makes it with what `make` returns. Processes that do so at the same moment all get one key. */
-export async function keyFile(file: string, make: () => string): Promise<string> {
+export async function keyFile(file: string, make: () => string | Promise<string>): Promise<string> {
   const existing = await readKeyFile(file);
   if (existing !== undefined) return existing;
-  const text = make();
+  const text = await make();
   await makeFolder(dirname(file), 0o700);
   // The name appears with all of its content or not at all: another process may start, or this one die, in between.
   const whole = `${file}.${randomUUID()}`;

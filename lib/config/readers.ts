@@ -1,0 +1,57 @@
+/** Values of variables that are more than a text. */
+import { createPrivateKey } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Environment } from "./variables.ts";
+
+export function list(value: string): string[] {
+  return value
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+/** `none` is no network. */
+export function networkList(value: string): string[] {
+  return list(value).filter((one) => one !== "none");
+}
+
+export function domains(value: string): string[] {
+  return list(value).map((domain) => domain.replace(/^@/, "").toLowerCase());
+}
+
+/** Base64 in either alphabet. */
+export function decodeKey(text: string): Buffer {
+  return Buffer.from(text, "base64");
+}
+
+/** `host:port` or `redis://…`, with the password put in. */
+export function cacheUrl({ KEYDB_URL: given, KEYDB_PASSWORD: password }: Environment): string | undefined {
+  if (given === "") return undefined;
+  const full = given.includes("://") ? given : `redis://${given}`;
+  if (!URL.canParse(full)) return undefined;
+  const url = new URL(full);
+  if (!/^rediss?:$/.test(url.protocol) || url.hostname === "") return undefined;
+  if (password !== "" && url.password === "") url.password = encodeURIComponent(password);
+  return url.href;
+}
+
+/** The signing key in PEM, undefined when none is given, an error that says what is wrong with it. */
+export function privateKey(values: Environment): string | undefined | Error {
+  let pem = values.JWT_PRIVATE_KEY.replaceAll("\\n", "\n");
+  if (pem === "" && values.JWT_PRIVATE_KEY_FILE !== "") {
+    try {
+      pem = readFileSync(values.JWT_PRIVATE_KEY_FILE, "utf8");
+    } catch {
+      return new Error("names a file that cannot be read");
+    }
+  }
+  if (pem === "") return undefined;
+  try {
+    const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(pem);
+    const bits = asymmetricKeyDetails?.modulusLength ?? 0;
+    if (asymmetricKeyType !== "rsa" || bits < 2048) return new Error("must be an RSA key of at least 2048 bits");
+    return pem;
+  } catch {
+    return new Error("is not a private key in PEM");
+  }
+}

@@ -1,0 +1,76 @@
+/** What is wrong with the environment that one variable alone cannot tell. */
+import { parseAddress } from "../mail/address.ts";
+import { isNetwork } from "../resources/networks.ts";
+import { cacheUrl, decodeKey, domains, list, networkList, privateKey } from "./readers.ts";
+import type { Environment } from "./variables.ts";
+
+export interface ConfigFault {
+  variable: string;
+  message: string;
+}
+
+export function checkTogether(values: Environment): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  const fault = (variable: keyof Environment, message: string) => faults.push({ variable, message });
+  const protocol = (variable: keyof Environment, allowed: readonly string[]) => {
+    const value = String(values[variable]);
+    if (value === "") return;
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    if (!url || !allowed.includes(url.protocol)) {
+      fault(variable, `must be an address that starts with ${allowed.map((one) => `${one}//`).join(" or ")}`);
+    }
+  };
+  protocol("DATABASE_URL", ["postgres:", "postgresql:"]);
+  protocol("RABBITMQ_URL", ["amqp:", "amqps:"]);
+  protocol("SENDGRID_BASE_URL", ["http:", "https:"]);
+  protocol("PUBLIC_URL", ["http:", "https:"]);
+  if (values.KEYDB_URL !== "" && !cacheUrl(values)) fault("KEYDB_URL", "must be host:port or redis://…");
+  for (const variable of ["ORG_EMAIL_DOMAIN", "SMTP_ALLOWED_DOMAINS"] as const) {
+    for (const domain of domains(values[variable])) {
+      if (!/^(?:[a-z\d](?:[a-z\d-]*[a-z\d])?\.)+[a-z\d-]{2,}$/.test(domain)) {
+        fault(variable, `has "${domain}", which is no domain name`);
+      }
+    }
+  }
+  for (const network of networkList(values.SMTP_ALLOWED_NETWORKS)) {
+    if (!isNetwork(network)) {
+      fault("SMTP_ALLOWED_NETWORKS", `has "${network.slice(0, 60)}", which is no network, such as 10.0.0.0/8`);
+    }
+  }
+  const { SMTP_TLS_CERT_FILE: certFile, SMTP_TLS_KEY_FILE: keyFile } = values;
+  if (certFile !== "" && keyFile === "") fault("SMTP_TLS_KEY_FILE", "is required with SMTP_TLS_CERT_FILE");
+  if (certFile === "" && keyFile !== "") fault("SMTP_TLS_CERT_FILE", "is required with SMTP_TLS_KEY_FILE");
+  if (values.SMTP_TLS_ENABLED && values.APP_ENV === "production" && certFile === "" && keyFile === "") {
+    fault("SMTP_TLS_CERT_FILE", "is required in production with SMTP_TLS_ENABLED");
+  }
+  const ports = [values.API_PORT, values.SMTP_INBOUND_PORT, values.SMTP_INBOUND_TLS_PORT].filter((one) => one !== 0);
+  if (new Set(ports).size < ports.length) fault("SMTP_INBOUND_PORT", "and the other ports must differ");
+  const key = privateKey(values);
+  if (key instanceof Error) fault(values.JWT_PRIVATE_KEY ? "JWT_PRIVATE_KEY" : "JWT_PRIVATE_KEY_FILE", key.message);
+  if (values.JWT_SECRET !== "" && values.JWT_SECRET.length < 16)
+    fault("JWT_SECRET", "must have at least 16 characters");
+  if (values.APP_ENV === "production" && key === undefined && values.JWT_SECRET === "") {
+    fault("JWT_PRIVATE_KEY", "is required in production (an RSA key in PEM; or JWT_SECRET for HS256)");
+  }
+  protocol("GRAPH_BASE_URL", ["https:", "http:"]);
+  protocol("MICROSOFT_AUTHORITY", ["https:"]);
+  const microsoft = ["MICROSOFT_TENANT_ID", "MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET"] as const;
+  const missing = microsoft.filter((name) => values[name] === "");
+  if (missing.length < microsoft.length) {
+    for (const name of missing) fault(name, "is required with the other MICROSOFT_ variables");
+  }
+  if (values.SMTP_AUTH === "oauth2" && missing.length > 0)
+    fault("SMTP_AUTH", "oauth2 needs MICROSOFT_TENANT_ID, MICROSOFT_CLIENT_ID and MICROSOFT_CLIENT_SECRET");
+  if (values.SMTP_AUTH === "oauth2" && values.SMTP_USER === "") fault("SMTP_USER", "is required with SMTP_AUTH oauth2");
+  if (values.SMTP_PASSWORD !== "" && values.SMTP_USER === "") fault("SMTP_USER", "is required with SMTP_PASSWORD");
+  if (values.SMTP_FROM !== "" && typeof parseAddress(values.SMTP_FROM) === "string")
+    fault("SMTP_FROM", "must be an e-mail address");
+  for (const key of list(values.ENCRYPTION_KEY)) {
+    if (decodeKey(key).length !== 32) fault("ENCRYPTION_KEY", "must be 32 bytes in base64 (openssl rand -base64 32)");
+  }
+  if (values.WORKER_MIN_CONCURRENCY > values.WORKER_CONCURRENCY && values.WORKER_MIN_CONCURRENCY !== 2)
+    fault("WORKER_MIN_CONCURRENCY", "must not be more than WORKER_CONCURRENCY");
+  const names = [values.MAIL_QUEUE_NAME, values.RETRY_QUEUE_NAME, values.FAILED_QUEUE_NAME];
+  if (new Set(names).size < names.length) fault("MAIL_QUEUE_NAME", "and the other queue names must differ");
+  return faults;
+}
