@@ -15,6 +15,8 @@ export interface MailRow {
   to_addresses: readonly string[];
   cc_addresses: readonly string[];
   bcc_addresses: readonly string[];
+  reply_to: readonly string[];
+  headers: Readonly<Record<string, string>> | null;
   names: Readonly<Record<string, string>> | null;
   subject: string;
   body: string | null;
@@ -38,30 +40,33 @@ export interface AttachmentRow {
   size_bytes: number;
   sha256: string;
   storage_path: string;
+  content_id: string | null;
 }
 
 const mailColumns = `
-  id uuid, from_address text, to_addresses text[], cc_addresses text[], bcc_addresses text[], names jsonb, subject text,
-  body text, html text, client_id text, client_name text, source text, metadata jsonb, created_at timestamptz,
+  id uuid, from_address text, to_addresses text[], cc_addresses text[], bcc_addresses text[], reply_to text[], headers jsonb,
+  names jsonb, subject text, body text, html text, client_id text, client_name text, source text, metadata jsonb, created_at timestamptz,
   send_at timestamptz, due_at timestamptz, batch_id uuid, attachment_bytes bigint, attachments jsonb`;
 
 /** Inserts the mails of `wanted`, which has `mailColumns`, with their attachments. */
 const insertWanted = `
   accepted AS (
-    INSERT INTO mails (id, from_address, to_addresses, cc_addresses, bcc_addresses, names, subject, body, html,
-                       client_id, client_name, source, metadata, created_at, updated_at, send_at, due_at, batch_id,
+    INSERT INTO mails (id, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, headers, names, subject,
+                       body, html, client_id, client_name, source, metadata, created_at, updated_at, send_at, due_at, batch_id,
                        attachment_bytes)
-    SELECT id, from_address, to_addresses, cc_addresses, bcc_addresses, nullif(names, 'null'), subject, body, html,
-           client_id, client_name, source, nullif(metadata, 'null'), created_at, created_at, send_at, due_at, batch_id,
+    SELECT id, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, nullif(headers, 'null'),
+           nullif(names, 'null'), subject, body, html, client_id, client_name, source, nullif(metadata, 'null'), created_at, created_at, send_at, due_at, batch_id,
            attachment_bytes
     FROM wanted
   ),
   attached AS (
-    INSERT INTO attachments (mail_id, position, filename, content_type, size_bytes, sha256, storage_path)
-    SELECT wanted.id, file.position, file.filename, file.content_type, file.size_bytes, file.sha256, file.storage_path
+    INSERT INTO attachments (mail_id, position, filename, content_type, size_bytes, sha256, storage_path, content_id)
+    SELECT wanted.id, file.position, file.filename, file.content_type, file.size_bytes, file.sha256, file.storage_path,
+           file.content_id
     FROM wanted
     CROSS JOIN LATERAL jsonb_to_recordset(wanted.attachments) AS file (
-      position int, filename text, content_type text, size_bytes bigint, sha256 text, storage_path text)
+      position int, filename text, content_type text, size_bytes bigint, sha256 text, storage_path text,
+      content_id text)
     WHERE jsonb_array_length(wanted.attachments) > 0
   )`;
 

@@ -39,6 +39,8 @@ test("when it returns, the mail is committed with all that was given", async ({ 
     to_addresses: ["ann@example.com", "bob@example.com"],
     cc_addresses: ["cc@example.com"],
     bcc_addresses: ["bcc@example.com"],
+    reply_to: [],
+    headers: null,
     names: { "sales@acme.example": "Sales", "ann@example.com": "Ann" },
     subject: `${confidential}: the offer`,
     body: `${confidential}: 42 each`,

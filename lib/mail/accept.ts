@@ -2,10 +2,11 @@
 import type { Context } from "../../runtime/context.ts";
 import type { Caller } from "../auth/caller.ts";
 import { acceptMails } from "./accept.sql.ts";
-import { candidate, checkMail, expectedAt, mailRow, recipientsOf, type Origin } from "./candidate.ts";
-import type { MailInput } from "./draft.ts";
+import { candidate, checkDraft, checkMail, expectedAt, mailRow, recipientsOf, type Origin } from "./candidate.ts";
+import type { Draft, MailInput } from "./draft.ts";
 import { findEarlier, inTurn, type Idempotency } from "./idempotency.ts";
-import { takeAllowance } from "./limits.ts";
+import { takeAllowance, type Allowance } from "./limits.ts";
+import type { MailSource } from "./mail.ts";
 import { idempotencyKeyReused } from "./problems.ts";
 import { store } from "./store.ts";
 
@@ -54,6 +55,39 @@ async function accept(
     throw allowance.refused[0];
   }
 
+  const stored = await commitMail(ctx, caller, draft, { source, allowance, idempotency });
+  if (stored) return stored;
+  const winner = idempotency && (await findEarlierMail(ctx, caller, idempotency));
+  if (winner) return winner;
+  throw new Error("An idempotency key was taken by a request that has left no mail");
+}
+
+/**
+ * Accepts a mail that comes as a draft, with a provider's word for it. Returns and throws as `acceptMail`, which it is
+ * without idempotency keys.
+ */
+export async function acceptDraft(ctx: Context, caller: Caller, draft: Draft, source: MailSource): Promise<Accepted> {
+  await checkDraft(ctx, caller, draft, source);
+  const allowance = await takeAllowance(ctx, caller, [{ recipients: recipientsOf(draft) }]);
+  if (allowance.refused[0]) throw allowance.refused[0];
+  const stored = await commitMail(ctx, caller, draft, { source, allowance });
+  if (stored) return stored;
+  throw new Error("A mail without a key was not stored");
+}
+
+interface Committing {
+  source: MailSource;
+  allowance: Allowance;
+  idempotency?: Idempotency | undefined;
+}
+
+/** Undefined when the idempotency key was taken. */
+async function commitMail(
+  ctx: Context,
+  caller: Caller,
+  draft: Draft,
+  { source, allowance, idempotency }: Committing,
+): Promise<Accepted | undefined> {
   const mail = candidate(ctx, draft);
   const row = {
     ...mailRow(caller, source, mail, null),
@@ -61,13 +95,9 @@ async function accept(
     body_hash: idempotency?.bodyHash ?? null,
   };
   const commit = async () => (await ctx.db.batch(acceptMails, row)).length > 0;
-  if (await store(ctx, caller, [mail], { allowance, commit })) {
-    const { id, createdAt } = mail;
-    return { id, createdAt, expectedAt: expectedAt({ createdAt, sendAt: draft.sendAt }), replayed: false };
-  }
-  const winner = idempotency && (await findEarlierMail(ctx, caller, idempotency));
-  if (winner) return winner;
-  throw new Error("An idempotency key was taken by a request that has left no mail");
+  if (!(await store(ctx, caller, [mail], { allowance, commit }))) return undefined;
+  const { id, createdAt } = mail;
+  return { id, createdAt, expectedAt: expectedAt({ createdAt, sendAt: draft.sendAt }), replayed: false };
 }
 
 async function findEarlierMail(ctx: Context, caller: Caller, idempotency: Idempotency): Promise<Accepted | undefined> {

@@ -31,11 +31,15 @@ export interface Origin {
 export async function checkMail(ctx: Context, caller: Caller, input: MailInput, origin: Origin): Promise<Draft> {
   const limits = { maxAttachmentBytes: ctx.config.attachments.maxBytes, now: ctx.clock.now() };
   const draft = draftMail(input, limits, origin.large);
-  const { address: from } = draft.from;
-  const sender = await chooseSender(ctx, { source: origin.source, from, clientId: caller.clientId });
+  await checkDraft(ctx, caller, draft, origin.source);
+  return draft;
+}
+
+/** Checks that a provider would take it. Throws a `Problem` when not. */
+export async function checkDraft(ctx: Context, caller: Caller, draft: Draft, source: MailSource): Promise<void> {
+  const sender = await chooseSender(ctx, { source, from: draft.from.address, clientId: caller.clientId });
   const refusals = sender.refusals?.(draft) ?? [];
   if (refusals.length > 0) throw invalid(refusals);
-  return draft;
 }
 
 /** Gives a draft its id and its times. */
@@ -60,7 +64,9 @@ export function expectedAt({ createdAt, sendAt }: { createdAt: Date; sendAt: Dat
 export function mailRow(caller: Caller, source: MailSource, mail: Candidate, batchId: string | null): MailRow {
   const { draft, folder } = mail;
   // Last the sender, whose own name wins when the mail is for himself, too.
-  const named = [...draft.bcc, ...draft.cc, ...draft.to, draft.from].filter(({ name }) => name !== undefined);
+  const named = [...draft.replyTo, ...draft.bcc, ...draft.cc, ...draft.to, draft.from].filter(
+    ({ name }) => name !== undefined,
+  );
   const names = Object.fromEntries(named.map(({ address, name }) => [address, name ?? ""]));
   return {
     id: mail.id,
@@ -68,6 +74,8 @@ export function mailRow(caller: Caller, source: MailSource, mail: Candidate, bat
     to_addresses: draft.to.map(({ address }) => address),
     cc_addresses: draft.cc.map(({ address }) => address),
     bcc_addresses: draft.bcc.map(({ address }) => address),
+    reply_to: draft.replyTo.map(({ address }) => address),
+    headers: draft.headers ?? null,
     names: named.length > 0 ? names : null,
     subject: draft.subject,
     body: draft.text ?? null,
@@ -81,13 +89,14 @@ export function mailRow(caller: Caller, source: MailSource, mail: Candidate, bat
     due_at: mail.dueAt.toISOString(),
     batch_id: batchId,
     attachment_bytes: attachmentBytes(draft),
-    attachments: draft.attachments.map(({ filename, storedAs, contentType, content }, position) => ({
+    attachments: draft.attachments.map(({ filename, storedAs, contentType, contentId, content }, position) => ({
       position,
       filename,
       content_type: contentType ?? null,
       size_bytes: content.sizeBytes,
       sha256: content.sha256,
       storage_path: `${folder}/${storedAs}`,
+      content_id: contentId ?? null,
     })),
   };
 }

@@ -18,6 +18,8 @@ export interface Claimed {
   to_addresses: string[];
   cc_addresses: string[];
   bcc_addresses: string[];
+  reply_to: string[];
+  headers: Record<string, string> | null;
   names: Record<string, string> | null;
   subject: string;
   body: string | null;
@@ -27,7 +29,15 @@ export interface Claimed {
   source: MailSource;
   retry_count: number;
   relay: unknown;
-  attachments: { filename: string; content_type: string | null; size_bytes: number; storage_path: string }[] | null;
+  attachments: ClaimedAttachment[] | null;
+}
+
+export interface ClaimedAttachment {
+  filename: string;
+  content_type: string | null;
+  content_id: string | null;
+  size_bytes: number;
+  storage_path: string;
 }
 
 /** Takes the lease on each mail whose turn this attempt is, and returns the mail. None: not ours to send. */
@@ -42,10 +52,10 @@ export const claimMails: Statement<ClaimRow, Claimed> = {
       lease_until = now() + interval '${leaseSeconds} seconds'
     FROM input
     WHERE mails.id = input.id AND mails.status = 'queued' AND mails.attempt = input.attempt - 1
-    RETURNING input.i, from_address, to_addresses, cc_addresses, bcc_addresses, names, subject, body, html, created_at,
-      client_id, source, retry_count, relay,
-      (SELECT jsonb_agg(jsonb_build_object('filename', filename, 'content_type', content_type, 'size_bytes', size_bytes,
-                                           'storage_path', storage_path) ORDER BY position)
+    RETURNING input.i, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, headers, names, subject, body,
+      html, created_at, client_id, source, retry_count, relay,
+      (SELECT jsonb_agg(jsonb_build_object('filename', filename, 'content_type', content_type, 'content_id', content_id,
+                                           'size_bytes', size_bytes, 'storage_path', storage_path) ORDER BY position)
        FROM attachments WHERE mail_id = mails.id) AS attachments`,
 };
 

@@ -135,17 +135,25 @@ function outgoing(id: string, attempt: number, row: Claimed): OutgoingMail {
     to: row.to_addresses,
     cc: row.cc_addresses,
     bcc: row.bcc_addresses,
+    replyTo: row.reply_to,
+    headers: row.headers ?? {},
     names: row.names ?? {},
     subject: row.subject,
-    text: row.body ?? undefined,
-    html: row.html ?? undefined,
+    text: row.body === null ? undefined : withoutLoneCr(row.body),
+    html: row.html === null ? undefined : withoutLoneCr(row.html),
     createdAt: row.created_at,
     attachments: (row.attachments ?? []).map((file) => ({
       filename: file.filename,
       contentType: file.content_type ?? undefined,
+      contentId: file.content_id ?? undefined,
       sizeBytes: file.size_bytes,
       path: file.storage_path,
     })),
     ...(row.relay !== null && { relay: row.relay }),
   };
+}
+
+/** CR without LF is a line end to some and nothing to others: what lies behind it could be smuggled. */
+function withoutLoneCr(text: string): string {
+  return text.includes("\r") ? text.replaceAll(/\r(?!\n)/g, "\n") : text;
 }

@@ -10,6 +10,8 @@ export interface DraftAttachment {
   /** Under which it is stored: safe, and different from the others of its mail. */
   readonly storedAs: string;
   readonly contentType: string | undefined;
+  /** Of a picture that the html shows: its name there, after `cid:`. */
+  readonly contentId?: string;
   readonly content: StagedContent;
 }
 
@@ -29,7 +31,7 @@ export function checkAttachments(
   faults: Detail[],
   large: LargeContent = () => undefined,
 ): DraftAttachment[] {
-  const stored = new Set<string>();
+  const stored = storedNames();
   const drafts: DraftAttachment[] = [];
   given.forEach(({ filename, content, content_type: contentType }, index) => {
     const fault = (field: string, message: string) => faults.push({ field: `attachments[${index}].${field}`, message });
@@ -52,16 +54,26 @@ export function checkAttachments(
     }
     if (!received.isBase64) fault("content", "is not valid base64");
     if (faults.length > before) return;
-    const storedAs = unique(safeName(filename), stored);
-    stored.add(storedAs.toLowerCase());
     drafts.push({
       filename,
-      storedAs,
+      storedAs: stored.take(filename),
       contentType: contentType || undefined,
       content: received instanceof TextContent ? received.decoded() : received,
     });
   });
   return drafts;
+}
+
+/** Names for the files of one mail: safe, and each another. */
+export function storedNames() {
+  const taken = new Set<string>();
+  return {
+    take(filename: string): string {
+      const name = unique(safeName(filename), taken);
+      taken.add(name.toLowerCase());
+      return name;
+    },
+  };
 }
 
 /** Base64 in memory; line breaks in it are nothing. */

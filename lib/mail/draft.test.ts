@@ -29,6 +29,8 @@ test("a mail becomes a draft with parsed addresses", () => {
     to: [{ address: "ann@example.com", domain: "example.com", name: undefined }],
     cc: [],
     bcc: [],
+    replyTo: [],
+    headers: undefined,
     subject: "The offer",
     text: "42 each",
     html: "<p>",

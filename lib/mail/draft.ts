@@ -27,6 +27,9 @@ export interface Draft {
   to: readonly Address[];
   cc: readonly Address[];
   bcc: readonly Address[];
+  replyTo: readonly Address[];
+  /** Further headers, by name: fit to be sent as they are. */
+  headers: Readonly<Record<string, string>> | undefined;
   subject: string;
   text: string | undefined;
   html: string | undefined;
@@ -68,6 +71,8 @@ export function draftMail(input: MailInput, limits: DraftLimits, large?: LargeCo
   return {
     from,
     ...lists,
+    replyTo: [],
+    headers: undefined,
     subject: input.subject,
     text: input.body || undefined,
     html: input.html || undefined,

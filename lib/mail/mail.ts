@@ -24,6 +24,9 @@ export interface OutgoingMail {
   readonly to: readonly string[];
   readonly cc: readonly string[];
   readonly bcc: readonly string[];
+  readonly replyTo?: readonly string[];
+  /** Further headers, by name. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Display names by address. */
   readonly names: Readonly<Record<string, string>>;
   readonly subject: string;
@@ -39,6 +42,8 @@ export interface StoredAttachment {
   readonly filename: string;
   readonly contentType: string | undefined;
   readonly sizeBytes: number;
+  /** Of a picture that the html shows: its name there, after `cid:`. */
+  readonly contentId?: string | undefined;
   /** Relative to the attachment folder. */
   readonly path: string;
 }

@@ -7,13 +7,18 @@ import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { attachmentCleaner, contentPath, removeAlone, type AttachmentCleaner } from "./attachment-cleaning.ts";
-import { codeOf, create, flushFolders, move, nameless } from "./disk.ts";
+import { codeOf, create, flushFolders, move, nameless, piecesOf } from "./disk.ts";
 import { makeFolder } from "./folder.ts";
-import { StagedFile, type StagedContent } from "./staged-content.ts";
+import { IncomingFile } from "./incoming-file.ts";
+import { StagedFile, stagePieces, type StagedContent, type StagedPieces } from "./staged-content.ts";
 
 export interface AttachmentStore {
   /** Takes base64 piece by piece; what no mail keeps is to be discarded. */
   receive(maxBytes: number): StagedFile;
+  /** Takes content as it is, to its end; what no mail keeps is to be disposed of. */
+  stage(pieces: AsyncIterable<Buffer>, maxBytes: number): Promise<StagedPieces>;
+  /** For whatever else comes in, and is to go again. */
+  newFile(): IncomingFile;
   /**
    * Stores the files of one folder (`2026/01/20/{mail id}`). Returns once they are on disk for good: content flushed
    * before it got its name, and the folders flushed after. Returns, or throws, when nothing is being written any more.
@@ -52,6 +57,8 @@ export function openAttachments(root: string): AttachmentStore {
 
   return {
     receive: (maxBytes) => new StagedFile(incoming(), maxBytes),
+    stage: (pieces, maxBytes) => stagePieces(pieces, incoming(), maxBytes),
+    newFile: () => new IncomingFile(incoming()),
     keep: (folder, files) =>
       nameless(async () => {
         const target = join(root, folder);
@@ -67,7 +74,7 @@ export function openAttachments(root: string): AttachmentStore {
         await Promise.all(files.map(({ content }) => removeAlone(contentPath(root, content.sha256))));
       }),
     read: (path) => nameless(() => readFile(join(root, path))),
-    stream: (path) => Readable.from(pieces(join(root, path)), { objectMode: false }),
+    stream: (path) => Readable.from(piecesOf(join(root, path)), { objectMode: false }),
     resolve: (path) => join(root, path),
     cleaner: attachmentCleaner(root),
   };
@@ -116,10 +123,4 @@ async function tryLink(from: string, to: string): Promise<LinkResult> {
     if (known === undefined) throw error;
     return known;
   }
-}
-
-/** Reads piece by piece; the file is opened when the first is asked for. */
-async function* pieces(path: string): AsyncGenerator<Buffer> {
-  const file = await nameless(() => open(path));
-  yield* file.createReadStream();
 }

@@ -70,3 +70,9 @@ async function flush(path: string): Promise<void> {
     await handle.close();
   }
 }
+
+/** Reads a file piece by piece; it is opened when the first is asked for. */
+export async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  const file = await nameless(() => open(path));
+  yield* file.createReadStream();
+}

@@ -1,8 +1,7 @@
 /** Decoded content that no mail has taken yet: in memory, or in a file of its own when it is large. */
 import { createHash } from "node:crypto";
-import { rm, type FileHandle } from "node:fs/promises";
 import { Base64Decoder } from "./base64.ts";
-import { create, nameless } from "./disk.ts";
+import { IncomingFile } from "./incoming-file.ts";
 
 export interface StagedContent {
   readonly sizeBytes: number;
@@ -17,21 +16,58 @@ export function stagedBytes(bytes: Buffer): StagedContent {
   return { sizeBytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex"), source: bytes };
 }
 
+/** Content that came as it is. Unless a mail has taken it over, it goes when it is disposed of. */
+export interface StagedPieces extends StagedContent, AsyncDisposable {}
+
+/** How much of one content stays in memory, in bytes. */
+const inMemoryBytes = 64 * 1024;
+
+/**
+ * Takes content piece by piece: a little stays in memory, and what is longer goes into a file. Past `maxBytes` it only
+ * counts: nobody may keep such content. Throws what the pieces throw, and leaves nothing then.
+ */
+export async function stagePieces(
+  pieces: AsyncIterable<Buffer>,
+  path: string,
+  maxBytes: number,
+): Promise<StagedPieces> {
+  const file = new IncomingFile(path);
+  const hash = createHash("sha256");
+  let held: Buffer[] | undefined = [];
+  let sizeBytes = 0;
+  try {
+    for await (const piece of pieces) {
+      sizeBytes += piece.length;
+      if (sizeBytes > maxBytes) continue;
+      hash.update(piece);
+      held?.push(piece);
+      if (held && sizeBytes <= inMemoryBytes) continue;
+      await file.append(held ? Buffer.concat(held) : piece);
+      held = undefined;
+    }
+    if (!held) await file.end();
+  } catch (error) {
+    await file.discard();
+    throw error;
+  }
+  const source = held ? Buffer.concat(held) : file.path;
+  const discard = () => file.discard();
+  return { sizeBytes, sha256: hash.digest("hex"), source, [Symbol.asyncDispose]: discard };
+}
+
 /**
  * Takes base64 piece by piece and writes what it says into a file. Past `maxBytes`, or once it is no base64, nothing
  * more is written, and it only counts. Throws what the file system throws.
  */
 export class StagedFile implements StagedContent {
-  readonly #path: string;
   readonly #maxBytes: number;
   readonly #decoder = new Base64Decoder();
   readonly #hash = createHash("sha256");
-  #file: FileHandle | undefined;
-  #written = 0;
+  readonly #file: IncomingFile;
   #sha256: string | undefined;
 
   constructor(path: string, maxBytes: number) {
-    this.#path = path;
+    this.#file = new IncomingFile(path);
     this.#maxBytes = maxBytes;
   }
 
@@ -47,8 +83,8 @@ export class StagedFile implements StagedContent {
 
   /** Throws when the file has not everything: what was sent is no base64, too long, or has not ended. */
   get source(): string {
-    if (!this.isBase64 || this.#written !== this.sizeBytes) throw new Error("This content is not whole");
-    return this.#path;
+    if (!this.isBase64 || this.#file.sizeBytes !== this.sizeBytes) throw new Error("This content is not whole");
+    return this.#file.path;
   }
 
   get sha256(): string {
@@ -58,38 +94,24 @@ export class StagedFile implements StagedContent {
 
   /** Resolves when it may be given more; one call at a time. */
   write(piece: Buffer): Promise<void> {
-    return nameless(() => this.#append(this.#decoder.decode(piece)));
+    return this.#append(this.#decoder.decode(piece));
   }
 
   async end(): Promise<void> {
-    await nameless(async () => {
-      await this.#append(this.#decoder.end());
-      if (this.isBase64 && this.sizeBytes === 0) this.#file ??= await create(this.#path);
-      await this.#close();
-    });
+    await this.#append(this.#decoder.end());
+    if (this.isBase64 && this.sizeBytes <= this.#maxBytes) await this.#file.end();
+    else await this.#file.discard();
     this.#sha256 = this.#hash.digest("hex");
   }
 
   /** Takes the file away; one that a mail has taken over has other names by then. Not while a write is under way. */
   async discard(): Promise<void> {
-    await this.#close();
-    await rm(this.#path, { force: true });
+    await this.#file.discard();
   }
 
   async #append(bytes: Buffer): Promise<void> {
     if (bytes.length === 0 || this.#decoder.length > this.#maxBytes) return;
     this.#hash.update(bytes);
-    this.#file ??= await create(this.#path);
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done);
-      done += bytesWritten;
-    }
-    this.#written += bytes.length;
-  }
-
-  async #close(): Promise<void> {
-    const file = this.#file;
-    this.#file = undefined;
-    await file?.close();
+    await this.#file.append(bytes);
   }
 }

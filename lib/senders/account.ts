@@ -1,6 +1,6 @@
 /** As whom a mail leaves by Microsoft Graph. */
 import type { Context } from "../../runtime/context.ts";
-import { findSenderConfig, secretPlace } from "../auth/known-senders.ts";
+import { findSenderConfig, secretPlace, type SenderConfig } from "../auth/known-senders.ts";
 import { senderNotAllowed, senderNotConfigured } from "../mail/problems.ts";
 
 export interface GraphAccount {
@@ -26,11 +26,25 @@ export async function senderAccount(
     const what = config ? "The sender config of this address is inactive" : "No sender config exists for this address";
     throw senderNotConfigured({ message: what });
   }
-  if (config.clientIds && !config.clientIds.includes(clientId)) throw senderNotAllowed();
+  if (!isListed(config, clientId)) throw senderNotAllowed();
   return {
     mailbox: from,
     tenantId: config.tenantId,
     clientId: config.clientId,
     clientSecret: ctx.secrets.open(config.sealedSecret, secretPlace(config.id)),
   };
+}
+
+/** A sender that has a config for some clients only is not open to others by SMTP either, where no config is needed. */
+export async function checkSenderAllowed(
+  ctx: Pick<Context, "db" | "senderConfigs">,
+  from: string,
+  clientId: string,
+): Promise<void> {
+  const config = await findSenderConfig(ctx, from);
+  if (config && !isListed(config, clientId)) throw senderNotAllowed();
+}
+
+function isListed({ clientIds }: SenderConfig, clientId: string): boolean {
+  return clientIds === null || clientIds.includes(clientId);
 }

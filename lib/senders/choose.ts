@@ -2,7 +2,7 @@
 import type { Context } from "../../runtime/context.ts";
 import type { MailSource } from "../mail/mail.ts";
 import { senderNotConfigured } from "../mail/problems.ts";
-import { senderAccount } from "./account.ts";
+import { checkSenderAllowed, senderAccount } from "./account.ts";
 import { graph } from "./graph.ts";
 import { openRelay } from "./own-relay.ts";
 import { domainOf, route } from "./route.ts";
@@ -39,6 +39,7 @@ export async function chooseSender(
       return sendgrid;
     case "graph":
       if (way.credentials === "sender config") return graph(await senderAccount(ctx, from, clientId));
+      await checkSenderAllowed(ctx, from, clientId);
       if (ctx.config.microsoft) return graph({ mailbox: from, ...ctx.config.microsoft });
       throw senderNotConfigured({ message: `No sender is configured for ${domainOf(from)}` });
     case "relay":

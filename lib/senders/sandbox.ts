@@ -9,9 +9,13 @@ export const sandbox: Sender = {
   async send(mail, { inbox, attachments }) {
     const composer = createTransport({ streamTransport: true, newline: "unix" });
     const { message } = await composer.sendMail({
-      ...messageOf(mail, "sandbox", (path) => attachments.resolve(path)),
+      ...messageOf(mail, {
+        domain: "sandbox",
+        files: mail.attachments,
+        source: ({ path }) => ({ path: attachments.resolve(path) }),
+      }),
       // A real provider shows nobody the bcc; here it is all there is to see who would have got the mail.
-      headers: mail.bcc.length > 0 ? { "X-Sandbox-Bcc": mail.bcc.join(", ") } : {},
+      headers: { ...mail.headers, ...(mail.bcc.length > 0 && { "X-Sandbox-Bcc": mail.bcc.join(", ") }) },
     });
     if (!(message instanceof Readable)) throw new Error("The message is no stream");
     await inbox.keep(`${mail.id}.${mail.attempt}`, message);

@@ -2,29 +2,35 @@
 import type { MailDataRequired } from "@sendgrid/helpers/classes/mail.js";
 import type { OutgoingMail } from "../mail/mail.ts";
 
+/** There must be a content, and that must have a character: a mail by SMTP may have none, such as a scanner's. */
+const nothing = { type: "text/plain", value: " " };
+
 /**
  * The request for a mail; the contents of its attachments are left out. Empty lists are left out as well: the API
  * refuses an empty `cc`, `bcc` or `attachments`. With `sandbox`, SendGrid checks the mail and delivers nothing.
  */
 export function sendgridMail(mail: OutgoingMail, { sandbox }: { sandbox: boolean }): MailDataRequired {
-  const content = [
+  const { replyTo = [], headers } = mail;
+  const texts = [
     ...(mail.text !== undefined ? [{ type: "text/plain", value: mail.text }] : []),
     ...(mail.html !== undefined ? [{ type: "text/html", value: mail.html }] : []),
   ];
+  const [first = nothing, ...second] = texts;
   return {
     from: named(mail.from, mail.names[mail.from]),
     personalizations: personalizations(mail),
     subject: mail.subject,
-    // The type asks for at least one; a mail without body and html is not accepted in the first place.
-    content: content as [(typeof content)[number]],
+    content: [first, ...second],
+    ...(replyTo.length > 0 && { replyToList: replyTo.map((email) => named(email, mail.names[email])) }),
+    ...(headers && { headers: { ...headers } }),
     customArgs: { mail_id: mail.id },
     ...(sandbox && { mailSettings: { sandboxMode: { enable: true } } }),
     ...(mail.attachments.length > 0 && {
-      attachments: mail.attachments.map(({ filename, contentType }) => ({
+      attachments: mail.attachments.map(({ filename, contentType, contentId }) => ({
         content: "",
         filename: filename.replaceAll(/[;,\r\n]/g, "_"),
         type: mediaType(contentType),
-        disposition: "attachment",
+        ...(contentId === undefined ? { disposition: "attachment" } : { disposition: "inline", contentId }),
       })),
     }),
   };

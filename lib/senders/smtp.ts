@@ -32,7 +32,11 @@ export async function sendBySmtp(relay: Relay, mail: OutgoingMail, ctx: Sending)
   const pathOf = (path: string) => attachments.resolve(path);
   const files = await Promise.all(mail.attachments.map(({ path }) => fileContent(pathOf(path))));
   const message = {
-    ...messageOf(mail, domainOf(mail.from), pathOf),
+    ...messageOf(mail, {
+      domain: domainOf(mail.from),
+      files: mail.attachments,
+      source: ({ path }) => ({ path: pathOf(path) }),
+    }),
     envelope: {
       from: { address: relay.from ?? mail.from },
       to: [...mail.to, ...mail.cc, ...mail.bcc].map((address) => ({ address })),

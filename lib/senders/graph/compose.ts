@@ -7,8 +7,9 @@
  * is not to be kept in Sent Items, so without saveToSentItems html goes alone, in JSON. A draft is always kept there.
  */
 import type { Context } from "../../../runtime/context.ts";
-import type { OutgoingMail, StoredAttachment } from "../../mail/mail.ts";
+import type { OutgoingMail } from "../../mail/mail.ts";
 import { fileContent, type FileContent } from "../../resources/file-content.ts";
+import type { Described } from "../message.ts";
 import { textBody } from "./body.ts";
 import { jsonAttachment, jsonMessage, largestRequest, openJson } from "./message.ts";
 import { mimeBody } from "./mime.ts";
@@ -20,7 +21,7 @@ export interface Composition {
   files: GraphFile[];
 }
 
-export type GraphFile = Pick<StoredAttachment, "filename" | "contentType"> & FileContent;
+export type GraphFile = Described & FileContent;
 
 type Composing = Pick<Context, "config" | "attachments">;
 
@@ -29,8 +30,8 @@ const mime = { "content-type": "text/plain" };
 
 /** Throws when a file is not there. */
 export async function compose(mail: OutgoingMail, { attachments }: Composing): Promise<Composition> {
-  const files = mail.attachments.map(async ({ filename, contentType, path }) => {
-    return { filename, contentType, ...(await fileContent(attachments.resolve(path))) };
+  const files = mail.attachments.map(async ({ filename, contentType, contentId, path }) => {
+    return { filename, contentType, contentId, ...(await fileContent(attachments.resolve(path))) };
   });
   return { mail, files: await Promise.all(files) };
 }
@@ -39,7 +40,7 @@ export async function compose(mail: OutgoingMail, { attachments }: Composing): P
 export async function wholeMail({ mail, files }: Composition, ctx: Composing): Promise<GraphRequest | undefined> {
   const { saveToSentItems } = ctx.config.graph;
   const request = { method: "POST", path: "/sendMail" } as const;
-  if (hasBoth(mail) && saveToSentItems) {
+  if (needsMime(mail) && saveToSentItems) {
     // Twice in base64: each file in the MIME, and the MIME in the request.
     const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     if (bytes * (4 / 3) ** 2 > largestRequest) return undefined;
@@ -56,7 +57,7 @@ export async function wholeMail({ mail, files }: Composition, ctx: Composing): P
 /** The request that makes a draft of the mail, without its files. */
 export async function draftMail({ mail }: Composition): Promise<GraphRequest> {
   const request = { method: "POST", path: "/messages" } as const;
-  if (hasBoth(mail)) {
+  if (needsMime(mail)) {
     const body = await mimeBody(mail);
     if (body.length <= largestRequest) return { ...request, body, headers: mime };
   }
@@ -72,6 +73,7 @@ function attachmentJson(file: GraphFile): [string, GraphFile, string] {
   return [`${openJson(jsonAttachment(file))}"contentBytes":"`, file, '"}'];
 }
 
-function hasBoth({ text, html }: OutgoingMail): boolean {
-  return text !== undefined && html !== undefined;
+/** JSON has one body, and of headers only those that begin with `x-`. */
+function needsMime({ text, html, headers = {} }: OutgoingMail): boolean {
+  return (text !== undefined && html !== undefined) || Object.keys(headers).length > 0;
 }

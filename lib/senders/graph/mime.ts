@@ -4,7 +4,8 @@ import { createTransport } from "nodemailer";
 import type { OutgoingMail } from "../../mail/mail.ts";
 import { base64Length } from "../../resources/file-content.ts";
 import type { PostBody } from "../../resources/http-post.ts";
-import { anyType, type Described } from "./message.ts";
+import { messageOf, type Described } from "../message.ts";
+import { domainOf } from "../route.ts";
 
 export interface MimeFile extends Described {
   open(): Readable;
@@ -21,27 +22,18 @@ export async function mimeBody(mail: OutgoingMail, files: readonly MimeFile[] = 
 }
 
 async function* composed(mail: OutgoingMail, files: readonly MimeFile[]): AsyncGenerator<Buffer> {
-  const named = (address: string) => ({ address, name: mail.names[address] ?? "" });
   const contents: Readable[] = [];
+  const source = (file: MimeFile) => {
+    const content = file.open();
+    contents.push(content);
+    return { content };
+  };
   const options = {
-    // The same at each attempt, so that a copy too many is known as one; and the same each time that it is composed.
-    messageId: `<${mail.id}@${mail.from.slice(mail.from.lastIndexOf("@") + 1)}>`,
+    ...messageOf(mail, { domain: domainOf(mail.from), files, source }),
+    // The same each time that it is composed.
     baseBoundary: mail.id,
-    date: mail.createdAt,
-    from: named(mail.from),
-    to: mail.to.map(named),
-    cc: mail.cc.map(named),
-    bcc: mail.bcc.map(named),
-    subject: mail.subject,
-    headers: { "x-mail-id": mail.id },
-    ...(mail.text !== undefined && { text: mail.text }),
-    ...(mail.html !== undefined && { html: mail.html }),
-    attachments: files.map(({ filename, contentType = anyType, open }) => {
-      const content = open();
-      contents.push(content);
-      return { filename, contentType, content };
-    }),
-    disableUrlAccess: true,
+    bcc: mail.bcc.map((address) => ({ address, name: mail.names[address] ?? "" })),
+    headers: { ...mail.headers, "x-mail-id": mail.id },
     disableFileAccess: true,
   };
   try {

@@ -5,6 +5,7 @@ import { classify } from "../classify.ts";
 import { answerOf, type Reply } from "./answer.ts";
 import { rangeBody, textBody } from "./body.ts";
 import { attachFile, type GraphFile } from "./compose.ts";
+import { inline } from "./message.ts";
 import { Ended, notSent, outOfTime, type GraphSession } from "./session.ts";
 
 /** From here on a file goes by an upload session; what is smaller fits into one request of 4 MB, in base64. */
@@ -22,9 +23,10 @@ export async function attach(
   file: GraphFile,
   signal: AbortSignal,
 ): Promise<void> {
-  const { filename: name, contentType, sizeBytes: size } = file;
+  const { filename: name, contentType, contentId, sizeBytes: size } = file;
   if (size < largestInOne) return void (await session.prepare(attachFile(draft, file), [201]));
-  const body = textBody(JSON.stringify({ AttachmentItem: { attachmentType: "file", name, size, contentType } }));
+  const item = { attachmentType: "file", name, size, contentType, ...inline(contentId) };
+  const body = textBody(JSON.stringify({ AttachmentItem: item }));
   const path = `${draft}/attachments/createUploadSession`;
   const headers = { "content-type": "application/json" };
   const created = await session.prepare({ method: "POST", path, body, headers }, [200, 201]);
