@@ -19,15 +19,18 @@ import { openInbox } from "./lib/resources/inbox.ts";
 import { openListener } from "./lib/resources/listener.ts";
 import { openMailboxLimits } from "./lib/resources/mailbox-limits.ts";
 import { openMicrosoftTokens } from "./lib/resources/microsoft-tokens.ts";
+import { openNetworks } from "./lib/resources/networks.ts";
 import { openMailMetrics } from "./lib/resources/mail-metrics.ts";
 import { migrate } from "./lib/resources/migrations.ts";
 import { openRateLimits } from "./lib/resources/rate-limits.ts";
 import { openRedis } from "./lib/resources/redis.ts";
 import { openSecrets } from "./lib/resources/secrets.ts";
+import { selfSignedCertificate } from "./lib/resources/self-signed.ts";
 import { openSendGrid } from "./lib/resources/sendgrid.ts";
 import { openSigningKey } from "./lib/resources/signing-key.ts";
 import { openSingleFlight } from "./lib/resources/single-flight.ts";
 import { openSmtpRelays } from "./lib/resources/smtp-relays.ts";
+import { openSpool } from "./lib/resources/spool.ts";
 import { claimTick } from "./lib/resources/ticks.ts";
 import { openWatchedCache } from "./lib/resources/watched-cache.ts";
 import { openWeights } from "./lib/resources/weights.ts";
@@ -38,6 +41,12 @@ const root = import.meta.dirname;
 
 /** Bytes of attachments that heavy mails may have in hand together in this process: it has 256 MB for everything. */
 const heavyBytes = 32 * 2 ** 20;
+
+/** Bytes of messages by SMTP that are in memory while they come in: of all, and of one. What is more waits in files. */
+const spoolBytes = { memoryBytes: 24 * 2 ** 20, messageBytes: 2 ** 20 };
+
+/** Bytes of large messages that are parsed and stored at once: of text, each is in memory up to ten times. */
+const parsingBytes = 6 * 2 ** 20;
 
 /**
  * How long a token or a sender is believed when changes cannot be told, in milliseconds: with what it takes to notice,
@@ -87,6 +96,10 @@ async function open(config: Config, opening: Opening) {
     );
   }
   const weights = openWeights(heavyBytes);
+  const attachments = openAttachments(config.attachments.folder);
+  if (purpose === "serve" && config.smtp.selfSigned && config.smtp.certificate) {
+    await selfSignedCertificate(config.smtp.certificate.certFile);
+  }
   const microsoftTokens = openMicrosoftTokens({ authority: config.graph.authority, listener, log });
   const resources = {
     config,
@@ -107,7 +120,10 @@ async function open(config: Config, opening: Opening) {
       unwatchedMs,
     }),
     keysUnderWay: openSingleFlight(),
-    attachments: openAttachments(config.attachments.folder),
+    attachments,
+    spool: openSpool({ newFile: attachments.newFile, ...spoolBytes }),
+    parsing: openWeights(parsingBytes),
+    relayNetworks: openNetworks(config.smtp.networks),
     inbox: await openInbox(join(config.dataDir, "inbox")),
     sendgrid: config.sendgrid && own(openSendGrid(config.sendgrid)),
     graph: own(openGraph()),

@@ -90,7 +90,10 @@ interface TokenRow {
 }
 
 /** Checks the signature, then that the token was issued and stands. Kept in memory until its row changes. */
-async function identify(resources: Pick<Context, "callers" | "db" | "signingKey">, token: string): Promise<Identified> {
+export async function identify(
+  resources: Pick<Context, "callers" | "db" | "signingKey">,
+  token: string,
+): Promise<Identified> {
   const id = verifiedId(resources.signingKey, token);
   return resources.callers.fetch(token, async () => {
     const { rows } = await resources.db.query<TokenRow>(

@@ -36,13 +36,17 @@ export interface Child {
   lastWords(): Promise<string>;
 }
 
-/** Nothing of the machine's own environment or the project's `.env` reaches it. */
-const bare: Variables = Object.fromEntries(
-  ["DATABASE_URL", "RABBITMQ_URL", "KEYDB_URL", "SENDGRID_API_KEY", "ORG_EMAIL_DOMAIN", "JWT_SECRET"].map((name) => [
-    name,
-    "",
-  ]),
-);
+/** Nothing of the machine's own environment or the project's `.env` reaches it. Its SMTP ports are closed unless a test opens them. */
+const bare: Variables = {
+  ...Object.fromEntries(
+    ["DATABASE_URL", "RABBITMQ_URL", "KEYDB_URL", "SENDGRID_API_KEY", "ORG_EMAIL_DOMAIN", "JWT_SECRET"].map((name) => [
+      name,
+      "",
+    ]),
+  ),
+  SMTP_INBOUND_PORT: "0",
+  SMTP_INBOUND_TLS_PORT: "0",
+};
 
 /** Starts `fn` in a process of its own, with standard output and standard error in files of the folder. */
 export function spawnFn(

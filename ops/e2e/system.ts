@@ -19,6 +19,8 @@ export interface SystemOptions {
   token?: string;
   /** Milliseconds until it must be ready. */
   within?: number;
+  /** Whether it takes mail by SMTP. */
+  smtp?: boolean;
 }
 
 export interface Call {
@@ -66,6 +68,8 @@ export interface System {
   readonly url: string;
   readonly port: number;
   readonly dataDir: string;
+  /** Where it takes mail, when it does. */
+  readonly smtp: { readonly port: number; readonly tlsPort: number };
   readonly token: string;
   readonly pid: number;
   call(path: string, call?: Call): Promise<Answer>;
@@ -112,7 +116,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const port = options.env?.["API_PORT"] ? Number(options.env["API_PORT"]) : await freePort();
   const dataDir = options.env?.["DATA_DIR"] ?? join(folder, "data");
   const url = `http://127.0.0.1:${port}`;
-  const env = { ...unlimited, DATA_DIR: dataDir, API_PORT: String(port), ...options.env };
+  const smtp = options.smtp ? { port: await freePort(), tlsPort: await freePort() } : { port: 0, tlsPort: 0 };
+  const ports = { SMTP_INBOUND_PORT: String(smtp.port), SMTP_INBOUND_TLS_PORT: String(smtp.tlsPort) };
+  const env = { ...unlimited, DATA_DIR: dataDir, API_PORT: String(port), ...ports, ...options.env };
   let child: Child | undefined;
   let token = options.token;
 
@@ -146,6 +152,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     url,
     port,
     dataDir,
+    smtp,
     get token() {
       return token ?? "";
     },
