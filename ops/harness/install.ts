@@ -1,5 +1,5 @@
-/** Where the servers' programs are, and how they come onto a machine that lacks them. */
-import { execFile } from "node:child_process";
+/** Where the programs are that tests work with, and how they come onto a machine that lacks them. */
+import { execFile, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,23 +8,33 @@ import { promisify } from "node:util";
 export const services = ["PostgreSQL", "Redis", "RabbitMQ"] as const;
 export type Service = (typeof services)[number];
 
-const packages: Record<Service, string> = {
+/** What people and old systems send mail with. */
+export const mailClients = ["curl", "msmtp", "Python", "smtp-source", "swaks"] as const;
+export type MailClient = (typeof mailClients)[number];
+export type Program = Service | MailClient;
+
+const packages: Record<Program, string> = {
   PostgreSQL: "postgresql",
   Redis: "redis-server",
   RabbitMQ: "rabbitmq-server",
+  curl: "curl",
+  msmtp: "msmtp",
+  Python: "python3",
+  "smtp-source": "postfix",
+  swaks: "swaks libnet-ssleay-perl",
 };
 
-/** Thrown where a test asks for a server that this machine does not have. The runner counts that test as skipped. */
+/** Thrown where a test asks for a program that this machine does not have. The runner counts that test as skipped. */
 export class Missing extends Error {
   override name = "Missing";
-  constructor(service: Service) {
-    super(`SKIPPED: ${service} is not installed. To install it: ${installCommand([service])}`);
+  constructor(program: Program) {
+    super(`SKIPPED: ${program} is not installed. To install it: ${installCommand([program])}`);
   }
 }
 
-/** The service's program: `postgres` (with `initdb` beside it), `redis-server`, `rabbitmq-server`. */
-export function locate(service: Service): string | undefined {
-  switch (service) {
+/** Where it is; of PostgreSQL `postgres`, with `initdb` beside it. */
+export function locate(program: Program): string | undefined {
+  switch (program) {
     case "PostgreSQL": {
       const debian = "/usr/lib/postgresql";
       const versions = existsSync(debian) ? readdirSync(debian).toSorted((a, b) => Number(b) - Number(a)) : [];
@@ -35,6 +45,15 @@ export function locate(service: Service): string | undefined {
     case "RabbitMQ":
       // What Debian puts on the PATH is a wrapper that changes the user and the folder.
       return ["/usr/lib/rabbitmq/bin/rabbitmq-server"].find(existsSync) ?? onPath("rabbitmq-server");
+    case "Python":
+      // The system's own; what else is on the PATH may be anything.
+      return ["/usr/bin/python3"].find(existsSync) ?? onPath("python3");
+    case "swaks": {
+      const hasTls = spawnSync("perl", ["-MNet::SSLeay", "-e", "1"]).status === 0;
+      return hasTls ? onPath("swaks") : undefined;
+    }
+    default:
+      return onPath(program);
   }
 }
 
@@ -43,20 +62,20 @@ function onPath(program: string): string | undefined {
   return folders.map((folder) => join(folder, program)).find(existsSync);
 }
 
-export function installCommand(missing: readonly Service[]): string {
-  return `apt-get install -y --no-install-recommends ${missing.map((service) => packages[service]).join(" ")}`;
+export function installCommand(missing: readonly Program[]): string {
+  return `apt-get install -y --no-install-recommends ${missing.map((program) => packages[program]).join(" ")}`;
 }
 
 /**
  * Installs what is missing, as root on Debian and its kin; elsewhere it changes nothing. What is installed is not started.
  * Progress goes to `tell`. Returns what is still missing.
  */
-export async function install(tell: (line: string) => void): Promise<Service[]> {
-  const missing = services.filter((service) => locate(service) === undefined);
+export async function install(tell: (line: string) => void, wanted: readonly Program[] = services): Promise<Program[]> {
+  const missing = wanted.filter((program) => locate(program) === undefined);
   if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
     await aptInstall(missing, tell).catch((error: unknown) => tell(`The installation failed: ${reason(error)}`));
   }
-  const left = services.filter((service) => locate(service) === undefined);
+  const left = wanted.filter((program) => locate(program) === undefined);
   if (left.length > 0) {
     tell(`\n!! ${left.join(" and ")} not found: every test that needs it will be SKIPPED.`);
     tell(`!! To run them all, as root: ${installCommand(left)}\n`);
@@ -64,7 +83,7 @@ export async function install(tell: (line: string) => void): Promise<Service[]> 
   return left;
 }
 
-async function aptInstall(missing: readonly Service[], tell: (line: string) => void): Promise<void> {
+async function aptInstall(missing: readonly Program[], tell: (line: string) => void): Promise<void> {
   const run = async (...args: string[]): Promise<void> => {
     tell(`apt-get ${args.join(" ")} …`);
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
