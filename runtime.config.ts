@@ -22,6 +22,7 @@ import { openMicrosoftTokens } from "./lib/resources/microsoft-tokens.ts";
 import { openNetworks } from "./lib/resources/networks.ts";
 import { openMailMetrics } from "./lib/resources/mail-metrics.ts";
 import { migrate } from "./lib/resources/migrations.ts";
+import { openParsingTurns } from "./lib/resources/parsing-turns.ts";
 import { openRateLimits } from "./lib/resources/rate-limits.ts";
 import { openRedis } from "./lib/resources/redis.ts";
 import { openSecrets } from "./lib/resources/secrets.ts";
@@ -43,10 +44,10 @@ const root = import.meta.dirname;
 const heavyBytes = 32 * 2 ** 20;
 
 /** Bytes of messages by SMTP that are in memory while they come in: of all, and of one. What is more waits in files. */
-const spoolBytes = { memoryBytes: 24 * 2 ** 20, messageBytes: 2 ** 20 };
+const spoolBytes = { memoryBytes: 8 * 2 ** 20, messageBytes: 256 * 1024 };
 
-/** Bytes of large messages that are parsed and stored at once: of text, each is in memory up to ten times. */
-const parsingBytes = 6 * 2 ** 20;
+/** Bytes of large messages that are parsed and stored at once: text is in memory up to ten times then. */
+const parsingBytes = 2 * 2 ** 20;
 
 /**
  * How long a token or a sender is believed when changes cannot be told, in milliseconds: with what it takes to notice,
@@ -122,7 +123,7 @@ async function open(config: Config, opening: Opening) {
     keysUnderWay: openSingleFlight(),
     attachments,
     spool: openSpool({ newFile: attachments.newFile, ...spoolBytes }),
-    parsing: openWeights(parsingBytes),
+    parsing: openParsingTurns(parsingBytes),
     relayNetworks: openNetworks(config.smtp.networks),
     inbox: await openInbox(join(config.dataDir, "inbox")),
     sendgrid: config.sendgrid && own(openSendGrid(config.sendgrid)),

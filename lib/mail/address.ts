@@ -45,11 +45,14 @@ export function parseAddress(text: string): Address | string {
   return { address, domain, name: name === "" ? undefined : name };
 }
 
+/** What is ASCII already, and no address of a host in any notation: most domains, and looked at several times a mail. */
+const plainDomain = /^(?!.*xn--)[a-z\d.-]+\.[a-z][a-z-]*$/i;
+
 /** A domain of at least two labels in lower-case ASCII, or undefined. */
 function parseDomain(text: string): string | undefined {
   // `domainToASCII` reads a domain as a URL's host: it would take addresses of hosts, and cut at some characters.
   if (/[^\p{L}\p{M}\p{N}.-]/u.test(text)) return undefined;
-  const ascii = domainToASCII(text);
+  const ascii = plainDomain.test(text) ? text.toLowerCase() : domainToASCII(text);
   const labels = ascii.split(".");
   const last = labels.at(-1) ?? "";
   const fits = labels.length >= 2 && labels.every((label) => labelPattern.test(label)) && !/^\d+$/.test(last);

@@ -9,25 +9,13 @@ import { receivedDraft } from "./receive/draft.ts";
 import { parseMessage, wholeMessage } from "./receive/parse.ts";
 
 /**
- * A message of text is in memory several times while it is parsed and stored. Up to this size that is little; larger
- * ones wait until there is room.
- */
-const lightBytes = 128 * 1024;
-const atOnce: Disposable = { [Symbol.dispose]() {} };
-
-/** How long a large message waits for its turn to be parsed, in milliseconds. */
-const patienceMs = 60_000;
-
-/**
  * Receives a mail. Returns once it is committed: from then on it is never lost. Throws a `Problem` for one that cannot
  * be sent, and what the message throws when its client goes; nothing of it is left then.
  */
 export async function receiveMail(ctx: Context, { envelope, message, caller }: SmtpRequest<Caller>): Promise<Received> {
   // To its end, before anything else: a slow client then only holds what its bytes take.
   await using spooled = await ctx.spool.keep(message);
-  const { sizeBytes } = spooled;
-  using turn =
-    sizeBytes > lightBytes ? await ctx.parsing.take(sizeBytes, { withinMs: patienceMs, signal: ctx.signal }) : atOnce;
+  using turn = await ctx.parsing.take(spooled.sizeBytes, ctx.signal);
   if (!turn) throw problems.unavailable({ message: "Too many large messages at once; try again shortly" });
   const { maxBytes } = ctx.config.attachments;
   await using parsed = await parseMessage(spooled.pieces(), {
@@ -40,6 +28,5 @@ export async function receiveMail(ctx: Context, { envelope, message, caller }: S
   const draft = receivedDraft(envelope, { ...parsed, attachments }, maxBytes);
   checkSenderDomain(ctx, draft.from.domain);
   const { id } = await acceptDraft(ctx, caller, draft, "smtp");
-  ctx.log.info({ mail_id: id, client_id: caller.clientId, bytes: sizeBytes }, "Mail received by SMTP");
   return { text: `Ok: queued as ${id}`, reply: { mail_id: id } };
 }

@@ -41,14 +41,16 @@ export async function store(
 
 /** Returns, or throws, when nothing is being written any more. */
 async function keepFiles(ctx: Context, mails: readonly Candidate[]): Promise<void> {
-  const waiting = mails.filter(hasFiles).values();
+  const withFiles = mails.filter(hasFiles);
+  if (withFiles.length === 0) return;
+  const waiting = withFiles.values();
   const write = async () => {
     for (const { folder, draft } of waiting) {
       const files = draft.attachments.map(({ storedAs, content }) => ({ name: storedAs, content }));
       await ctx.attachments.keep(folder, files);
     }
   };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(writers, mails.length) }, write));
+  const ended = await Promise.allSettled(Array.from({ length: Math.min(writers, withFiles.length) }, write));
   const failed = ended.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
 }

@@ -10,6 +10,9 @@ export function isNetwork(text: string): boolean {
   return parse(text) !== undefined;
 }
 
+/** Addresses whose answer is kept: a look takes 5 µs, and is taken several times for each mail of the same few relays. */
+const mostAsked = 1000;
+
 /** The networks, each checked before. */
 export function openNetworks(all: readonly string[]): Networks {
   const known = new BlockList();
@@ -17,7 +20,17 @@ export function openNetworks(all: readonly string[]): Networks {
     const network = parse(text);
     if (network) known.addSubnet(network.address, network.prefix, network.family);
   }
-  return { has: (address) => isIP(address) !== 0 && known.check(address, familyOf(address)) };
+  const asked = new Map<string, boolean>();
+  return {
+    has(address) {
+      const before = asked.get(address);
+      if (before !== undefined) return before;
+      const isIn = isIP(address) !== 0 && known.check(address, familyOf(address));
+      if (asked.size >= mostAsked) asked.clear();
+      asked.set(address, isIn);
+      return isIn;
+    },
+  };
 }
 
 function parse(text: string) {

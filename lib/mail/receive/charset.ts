@@ -21,14 +21,18 @@ export function isUnsaid(charset: string | false | undefined): boolean {
 
 /** Makes UTF-8 of text in a charset; `known` decodes those that mailparser knows, and throws for others. */
 export function decoderOf(charset: string, known: (charset: string) => Transform): Transform {
-  if (isUnsaid(charset)) return new WholeDecoder(guess);
   // mailparser takes it for little-endian whatever its mark says.
-  if (/^utf-?16$/i.test(charset)) return new WholeDecoder(utf16);
+  if (/^utf-?16$/i.test(charset)) return new WholeText((bytes) => Buffer.from(utf16(bytes)));
   try {
     return known(charset);
   } catch {
-    return new WholeDecoder(guess);
+    return new WholeText(inUtf8);
   }
+}
+
+/** Text whose charset its bytes have to tell, in UTF-8. */
+export function inUtf8(bytes: Buffer): Buffer {
+  return isUtf8(bytes) ? bytes : Buffer.from(guess(bytes));
 }
 
 /**
@@ -88,11 +92,11 @@ function utf16(bytes: Buffer): string {
 }
 
 /** Decodes a text once all of it is here. */
-class WholeDecoder extends Transform {
+export class WholeText extends Transform {
   readonly #pieces: Buffer[] = [];
-  readonly #decode: (bytes: Buffer) => string;
+  readonly #decode: (bytes: Buffer) => Buffer;
 
-  constructor(decode: (bytes: Buffer) => string) {
+  constructor(decode: (bytes: Buffer) => Buffer) {
     super();
     this.#decode = decode;
   }
@@ -103,6 +107,7 @@ class WholeDecoder extends Transform {
   }
 
   override _flush(done: (error: null, text: Buffer) => void): void {
-    done(null, Buffer.from(this.#decode(Buffer.concat(this.#pieces))));
+    const [first = Buffer.alloc(0)] = this.#pieces;
+    done(null, this.#decode(this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first));
   }
 }

@@ -44,6 +44,15 @@ export class Base64Decoder extends Transform {
   }
 }
 
+/** All of a content at once. */
+export function decodeBase64(content: Buffer): Buffer {
+  const groups = content
+    .toString("latin1")
+    .replaceAll(/[^A-Za-z\d+/=]+/g, "")
+    .match(/[^=]+=*/g);
+  return Buffer.concat((groups ?? []).map((group) => Buffer.from(group, "base64")));
+}
+
 /** Where the part of a piece begins that only the next one decides: blanks at its end, and half of an escape. */
 function decidedEnd(input: Buffer): number {
   let end = input.length;
@@ -54,7 +63,7 @@ function decidedEnd(input: Buffer): number {
   return input.length - end > longestRest ? input.length : end;
 }
 
-function decodeQuotedPrintable(input: Buffer, isLast: boolean): Buffer {
+export function decodeQuotedPrintable(input: Buffer, isLast = true): Buffer {
   const out = Buffer.allocUnsafe(input.length);
   let length = 0;
   for (let at = 0; at < input.length;) {

@@ -76,5 +76,6 @@ function attachments(message: Parts, shown: ReadonlySet<string>, maxBytes: numbe
 /** As it is stored: with LF, and without NUL, which PostgreSQL does not take. Undefined for nothing. */
 function plainText(text: string | undefined): string | undefined {
   if (text === undefined || text.trim() === "") return undefined;
-  return text.toWellFormed().replaceAll(/\r\n?/g, "\n").replaceAll("\0", "");
+  const lines = text.includes("\r") ? text.replaceAll(/\r\n?/g, "\n") : text;
+  return (lines.includes("\0") ? lines.replaceAll("\0", "") : lines).toWellFormed();
 }

@@ -2,8 +2,8 @@
 import type { Readable, Transform } from "node:stream";
 import { MailParser } from "mailparser";
 import { widenBoundaries, type Splitter } from "./boundaries.ts";
-import { decoderOf, encodedHeader, isUnsaid } from "./charset.ts";
-import { Base64Decoder, QuotedPrintableDecoder } from "./decoders.ts";
+import { decoderOf, encodedHeader, inUtf8, isUnsaid, WholeText } from "./charset.ts";
+import { Base64Decoder, decodeBase64, decodeQuotedPrintable, QuotedPrintableDecoder } from "./decoders.ts";
 
 /** A header as mailparser makes it of its line; those of structure have parameters. */
 export interface Structured {
@@ -53,6 +53,7 @@ interface Chunk {
   type: "node" | "body" | "data";
   contentType?: string | false;
   encoding?: string | false;
+  disposition?: string | false;
   charset?: string | false;
   getDecoder?: () => Transform;
   /** Of a piece: the part that it belongs to. */
@@ -76,6 +77,8 @@ interface Internals {
   processChunk(chunk: Chunk, done: () => void): void;
   processHeaders(lines: HeaderLine[]): Headers;
   textToHtml(text: string): string;
+  getAddressesHTML(): string;
+  getAddressesText(): string;
 }
 
 const Base = MailParser as unknown as new (options: object) => Transform & Internals;
@@ -94,6 +97,23 @@ const options = {
   // The cheapest; nobody asks for it.
   checksumAlgo: "sha1",
 };
+
+/** What is read of the headers; the others are half of the work. */
+const readHeaders: ReadonlySet<string> = new Set([
+  "from",
+  "to",
+  "cc",
+  "reply-to",
+  "subject",
+  "content-type",
+  "content-disposition",
+  "content-id",
+]);
+
+/** What is text to mailparser, and no attachment. */
+const shownTypes: ReadonlySet<string> = new Set(["text/plain", "text/html", "message/delivery-status"]);
+const isInline = /^(?:inline)?$/;
+const asItIs = (bytes: Buffer) => bytes;
 
 export class Parser extends Base {
   /** Multiparts that have something in them besides their parts. */
@@ -114,11 +134,16 @@ export class Parser extends Base {
 
   override processChunk(chunk: Chunk, done: () => void): void {
     if (chunk.type === "node") {
-      // Also to mailparser's decoding of UTF-8, which loses what is none.
-      if (/^(?:text\/|$)/.test(chunk.contentType || "") && isUnsaid(chunk.charset)) chunk.charset = "unknown";
       const encoding = /base64|quoted-printable/.exec(chunk.encoding || "")?.[0];
       if (encoding === "base64") chunk.getDecoder = () => new Base64Decoder();
       if (encoding === "quoted-printable") chunk.getDecoder = () => new QuotedPrintableDecoder();
+      const isShown = shownTypes.has(chunk.contentType || "text/plain") && isInline.test(chunk.disposition || "");
+      if (isShown && isUnsaid(chunk.charset)) {
+        // mailparser would take it for UTF-8 as it is, and lose what is none.
+        const decode = encoding === "base64" ? decodeBase64 : encoding ? decodeQuotedPrintable : asItIs;
+        chunk.getDecoder = () => new WholeText((bytes) => inUtf8(decode(bytes)));
+        chunk.charset = "utf-8";
+      }
     } else if (chunk.node?.multipart && /^(?!--).*\S/m.test(chunk.value?.toString("latin1") ?? "")) {
       this.#withContent.add(chunk.node);
     }
@@ -128,7 +153,17 @@ export class Parser extends Base {
   override processHeaders(lines: HeaderLine[]): Headers {
     // No header: what was to be the content of a part, without the empty line before it.
     if (lines.some(({ line }) => line.trim() !== "" && !line.includes(":"))) this.#hasLostLines = true;
-    return super.processHeaders(lines.map(({ key, line }) => ({ key, line: encodedHeader(line) })));
+    const wanted = lines.filter(({ key }) => readHeaders.has(key));
+    return super.processHeaders(wanted.map(({ key, line }) => ({ key, line: encodedHeader(line) })));
+  }
+
+  /** Made of every address, and asked for by nobody. */
+  override getAddressesHTML(): string {
+    return "";
+  }
+
+  override getAddressesText(): string {
+    return "";
   }
 
   /** For plain text beside html that is no alternative to it, such as a mailing list's footer: without this it would go. */
