@@ -9,7 +9,7 @@ import { connections, load } from "./load.ts";
 import { interleave, number, perSecond, type Plan, type Report } from "./measure.ts";
 import { startPosting } from "./post.ts";
 import { profiled } from "./profile.ts";
-import { mail, roles, startServers, until, type System } from "./system.ts";
+import { mail, roles, rows, settled, startServers, type System } from "./system.ts";
 
 const run = promisify(execFile);
 
@@ -132,16 +132,6 @@ async function insertLoop(databaseUrl: string, seconds: number): Promise<{ perSe
   const { stdout } = await run(process.execPath, [join(import.meta.dirname, "insert-loop.ts")], { cwd: root, env });
   // The loop's own report.
   return JSON.parse(stdout) as { perSecond: number };
-}
-
-async function rows({ db }: System): Promise<number> {
-  const { rows: found } = await db.query<{ count: number }>("SELECT count(*)::int AS count FROM mails");
-  return found[0]?.count ?? 0;
-}
-
-/** What was accepted is published after its reply: waits for that, so that it does not weigh on what is measured next. */
-async function settled(system: System): Promise<void> {
-  await until("mails are published", async () => (await rows(system)) - (await system.queued()));
 }
 
 /** Every reply stands for a row and a message. Requests that the generator broke off at its end may have left more. */

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { onCore } from "./app.ts";
+import { aptInstall } from "../harness/apt.ts";
 
 const run = promisify(execFile);
 
@@ -23,15 +24,10 @@ export interface Load {
   core?: number;
 }
 
-/** Installs wrk where this may: as root, on Debian and its kin. */
+/** Installs wrk where this may. */
 export async function installGenerator(tell: (line: string) => void): Promise<void> {
   if (existsSync(wrk)) return;
-  if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-    tell("apt-get install wrk …");
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    await run("apt-get", ["update", "-qq"], { env }).catch(() => undefined);
-    await run("apt-get", ["install", "-y", "--no-install-recommends", "wrk"], { env }).catch(() => undefined);
-  }
+  await aptInstall(["wrk"], tell);
   if (!existsSync(wrk)) tell("wrk is not installed; autocannon takes its place. It needs more of the machine itself.");
 }
 

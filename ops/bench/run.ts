@@ -8,13 +8,13 @@ import { format } from "prettier";
 import { results, root } from "./app.ts";
 import { generator, installGenerator } from "./load.ts";
 import type { Plan, Report, Row, Sample } from "./measure.ts";
-import { preparePeers } from "./peers.ts";
+import { installPeers, preparePeers } from "./peers.ts";
 import { summaries } from "./profile.ts";
 import { table } from "./table.ts";
 
 const help = `npm run bench -- [options]
 
-  --only <name>   runtime, accept, sent, status, history, totals or memory
+  --only <name>   runtime, accept, sent, status, history, totals, memory or smtp
   --rounds <n>    rounds, each of every contender (5)
   --seconds <n>   of each measurement (4)
   --workers <n>   mails delivered at once by a worker (64)
@@ -52,6 +52,10 @@ const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
   history: async (plan) => (await import("./history.ts")).measureHistory(plan),
   totals: async (plan) => (await import("./totals.ts")).measureTotals(plan),
   memory: async (plan) => (await import("./memory.ts")).measureMemory(plan),
+  async smtp(plan) {
+    await installPeers(tell);
+    return (await import("./smtp.ts")).measureSmtp(plan);
+  },
 };
 
 if (options.help) console.log(help);

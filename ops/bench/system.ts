@@ -13,9 +13,10 @@ import { root, startApp, startHouse, type App, type Profile } from "./app.ts";
 
 const run = promisify(execFile);
 
-/** The functions of a container that takes mail in, and of one that delivers it. */
+/** The functions of a container that takes mail in by HTTP, of one that takes it in by SMTP, and of one that delivers it. */
 export const roles = {
   api: "health,mail/send,mail/send-batch,mail/status,mail/history,auth/*",
+  smtp: "mail/receive",
   worker: "mail/deliver,mail/publish-stranded,mail/release-expired,mail/sum-totals",
 };
 
@@ -152,6 +153,17 @@ export async function until(what: string, left: () => Promise<number>): Promise<
     if (still > 200) throw new Error(`${what}: ${now} left, and no fewer for 10 s`);
     await wait(50);
   }
+}
+
+/** Mails in the database. */
+export async function rows({ db }: System): Promise<number> {
+  const { rows: found } = await db.query<{ count: number }>("SELECT count(*)::int AS count FROM mails");
+  return found[0]?.count ?? 0;
+}
+
+/** What was accepted is published after its reply: waits for that, so that it does not weigh on what is measured next. */
+export async function settled(system: System): Promise<void> {
+  await until("mails are published", async () => (await rows(system)) - (await system.queued()));
 }
 
 /** A mail of two kilobytes, as a client posts it. */

@@ -115,6 +115,8 @@ function acceptRow(index: number): AcceptRow {
     to_addresses: mail.to,
     cc_addresses: [],
     bcc_addresses: [],
+    reply_to: [],
+    headers: null,
     names: { "bench@example.com": "Bench" },
     subject: mail.subject,
     body: mail.body,

@@ -1,9 +1,8 @@
 /** Where the programs are that tests work with, and how they come onto a machine that lacks them. */
-import { execFile, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { aptInstall } from "./apt.ts";
 
 export const services = ["PostgreSQL", "Redis", "RabbitMQ"] as const;
 export type Service = (typeof services)[number];
@@ -72,37 +71,12 @@ export function installCommand(missing: readonly Program[]): string {
  */
 export async function install(tell: (line: string) => void, wanted: readonly Program[] = services): Promise<Program[]> {
   const missing = wanted.filter((program) => locate(program) === undefined);
-  if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-    await aptInstall(missing, tell).catch((error: unknown) => tell(`The installation failed: ${reason(error)}`));
-  }
+  const wantedPackages = missing.flatMap((program) => packages[program].split(" "));
+  if (missing.length > 0) await aptInstall(wantedPackages, tell);
   const left = wanted.filter((program) => locate(program) === undefined);
   if (left.length > 0) {
     tell(`\n!! ${left.join(" and ")} not found: every test that needs it will be SKIPPED.`);
     tell(`!! To run them all, as root: ${installCommand(left)}\n`);
   }
   return left;
-}
-
-async function aptInstall(missing: readonly Program[], tell: (line: string) => void): Promise<void> {
-  const run = async (...args: string[]): Promise<void> => {
-    tell(`apt-get ${args.join(" ")} …`);
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    await promisify(execFile)("apt-get", ["-o", "DPkg::Lock::Timeout=120", ...args], { env, maxBuffer: 1e8 });
-  };
-  // Debian starts a server as soon as it is installed, unless this says no. A container image often has one already.
-  const policy = "/usr/sbin/policy-rc.d";
-  const ours = !existsSync(policy);
-  if (ours) await writeFile(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-  try {
-    await run("update", "-qq").catch((error: unknown) => tell(`apt-get update: ${reason(error)}; trying without`));
-    await run(...installCommand(missing).split(" ").slice(1));
-  } finally {
-    if (ours) await rm(policy);
-  }
-}
-
-function reason(error: unknown): string {
-  const { stderr, message } =
-    error instanceof Error ? { stderr: "", ...error, message: error.message } : { stderr: "", message: String(error) };
-  return String(stderr).trim().split("\n").slice(-5).join("\n") || message;
 }
