@@ -111,7 +111,9 @@ export async function dial(
       return await dialogue.say("DATA");
     },
     async message(raw) {
-      const stuffed = Buffer.from(raw).toString("latin1").replaceAll(/^\./gm, "..");
+      const stuffed = Buffer.from(raw)
+        .toString("latin1")
+        .replaceAll(/(^|\r\n)\./g, "$1..");
       dialogue.send(
         Buffer.from(`${stuffed}${stuffed.endsWith("\r\n") || stuffed === "" ? "" : "\r\n"}.\r\n`, "latin1"),
       );
