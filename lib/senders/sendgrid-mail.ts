@@ -30,7 +30,7 @@ export function sendgridMail(mail: OutgoingMail, { sandbox }: { sandbox: boolean
         content: "",
         filename: filename.replaceAll(/[;,\r\n]/g, "_"),
         type: mediaType(contentType),
-        ...(contentId === undefined ? { disposition: "attachment" } : { disposition: "inline", contentId }),
+        ...shown(contentId),
       })),
     }),
   };
@@ -65,4 +65,9 @@ function withoutSeparators(name: string): string {
 /** Without its parameters: a type that has `;`, `,` or CRLF is refused (Mail Send, Errors, attachments.type). */
 function mediaType(contentType: string | undefined): string {
   return contentType?.split(/[;,\r\n]/)[0]?.trim() || "application/octet-stream";
+}
+
+/** As the API has it: of attachments, @sendgrid/helpers leaves `contentId` as it is. */
+function shown(contentId: string | undefined): { disposition: string; content_id?: string } {
+  return contentId === undefined ? { disposition: "attachment" } : { disposition: "inline", content_id: contentId };
 }

@@ -13,6 +13,8 @@ export interface GraphFile {
   contentType: string | undefined;
   size: number;
   sha256: string;
+  /** Of one that is inline: what the html calls it by. */
+  contentId?: string;
 }
 
 export interface GraphMail {
@@ -23,6 +25,10 @@ export interface GraphMail {
   to: Recipient[];
   cc: Recipient[];
   bcc: Recipient[];
+  /** Where there is one. */
+  replyTo?: Recipient[];
+  /** Of MIME: the header by which mail finds its thread. */
+  inReplyTo?: string;
   subject: string;
   text: string | undefined;
   html: string | undefined;
@@ -44,7 +50,8 @@ const bad = (message: string) => new Refused(400, "BadRequest", message);
 /** The `message` of a request in JSON. */
 export function readJson(message: unknown): GraphMail {
   if (!isRecord(message)) throw bad("The request has no message.");
-  const { subject, body, from, toRecipients, ccRecipients, bccRecipients, internetMessageHeaders, ...rest } = message;
+  const { subject, body, from, toRecipients, ccRecipients, bccRecipients, replyTo, internetMessageHeaders, ...rest } =
+    message;
   const { attachments = [], ...unknown } = rest;
   const [strange] = Object.keys(unknown);
   if (strange !== undefined) throw bad(`The property '${strange}' does not exist on type 'microsoft.graph.message'.`);
@@ -60,6 +67,7 @@ export function readJson(message: unknown): GraphMail {
     to: recipients(toRecipients),
     cc: recipients(ccRecipients),
     bcc: recipients(bccRecipients),
+    ...(replyTo !== undefined && { replyTo: recipients(replyTo) }),
     subject,
     text: isHtml ? undefined : body["content"],
     html: isHtml ? body["content"] : undefined,
@@ -77,7 +85,7 @@ export function readMime(base64: string): GraphMail {
     throw bad("The MIME content is malformed.");
   }
   const all = leaves(whole);
-  const files = all.filter(({ headers }) => headers.get("content-disposition")?.startsWith("attachment"));
+  const files = all.filter(({ headers }) => /^(?:attachment|inline)/.test(headers.get("content-disposition") ?? ""));
   const body = (type: string) => all.find((part) => part.type === type && !files.includes(part))?.content.toString();
   const header = (name: string) => addressesIn(whole.headers.get(name));
   return {
@@ -87,10 +95,15 @@ export function readMime(base64: string): GraphMail {
     to: header("to"),
     cc: header("cc"),
     bcc: header("bcc"),
+    ...(whole.headers.has("reply-to") && { replyTo: header("reply-to") }),
+    ...(whole.headers.has("in-reply-to") && { inReplyTo: whole.headers.get("in-reply-to") ?? "" }),
     subject: decodeWords(whole.headers.get("subject") ?? ""),
     text: body("text/plain"),
     html: body("text/html"),
-    attachments: files.map(({ filename = "", type, content }) => fileOf(filename, type, content)),
+    attachments: files.map(({ filename = "", type, content, headers }) => {
+      const contentId = headers.get("content-id")?.replace(/^<(.*)>$/, "$1");
+      return fileOf(filename, type, content, contentId);
+    }),
   };
 }
 
@@ -115,15 +128,23 @@ export function checkSending(mail: GraphMail, mailbox: string): void {
 /** A fileAttachment. */
 export function readFile(attachment: unknown): GraphFile {
   if (!isRecord(attachment)) throw bad("An attachment is an object.");
-  const { "@odata.type": type, name, contentType, contentBytes } = attachment;
+  const { "@odata.type": type, name, contentType, contentBytes, isInline, contentId } = attachment;
   if (type !== "#microsoft.graph.fileAttachment") throw bad("An attachment needs its @odata.type.");
   if (typeof name !== "string" || typeof contentBytes !== "string")
     throw bad("An attachment needs name and contentBytes.");
-  return fileOf(name, typeof contentType === "string" ? contentType : undefined, Buffer.from(contentBytes, "base64"));
+  const id = isInline === true && typeof contentId === "string" ? contentId : undefined;
+  const kind = typeof contentType === "string" ? contentType : undefined;
+  return fileOf(name, kind, Buffer.from(contentBytes, "base64"), id);
 }
 
-export function fileOf(name: string, contentType: string | undefined, content: Buffer): GraphFile {
-  return { name, contentType, size: content.length, sha256: createHash("sha256").update(content).digest("hex") };
+export function fileOf(
+  name: string,
+  contentType: string | undefined,
+  content: Buffer,
+  contentId?: string | undefined,
+): GraphFile {
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  return { name, contentType, size: content.length, sha256, ...(contentId !== undefined && { contentId }) };
 }
 
 function recipients(list: unknown): Recipient[] {

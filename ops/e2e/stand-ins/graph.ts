@@ -58,6 +58,7 @@ interface Session {
   draft: Draft;
   name: string;
   contentType: string | undefined;
+  contentId: string | undefined;
   size: number;
   content: Buffer[];
   next: number;
@@ -188,7 +189,7 @@ export async function startGraph(login: Pick<LoginStandIn, "grantOf">): Promise<
     }
     if (entry.step === "session") {
       const item = json(type, body)["AttachmentItem"];
-      const { attachmentType, name, size, contentType } = isRecord(item) ? item : {};
+      const { attachmentType, name, size, contentType, isInline, contentId } = isRecord(item) ? item : {};
       if (attachmentType !== "file" || typeof name !== "string" || typeof size !== "number") {
         throw new Refused(400, "BadRequest", "The AttachmentItem is not complete.");
       }
@@ -197,7 +198,8 @@ export async function startGraph(login: Pick<LoginStandIn, "grantOf">): Promise<
       }
       const path = `/upload/${randomUUID()}`;
       const kind = typeof contentType === "string" ? contentType : undefined;
-      sessions.set(path, { draft, name, contentType: kind, size, content: [], next: 0 });
+      const id = isInline === true && typeof contentId === "string" ? contentId : undefined;
+      sessions.set(path, { draft, name, contentType: kind, contentId: id, size, content: [], next: 0 });
       return { status: 201, body: { uploadUrl: `${origin}${path}?authtoken=x`, nextExpectedRanges: ["0-"] } };
     }
     if (entry.step === "delete") {
@@ -230,7 +232,9 @@ export async function startGraph(login: Pick<LoginStandIn, "grantOf">): Promise<
     session.next = end + 1;
     if (session.next < total) return { status: 200, body: { nextExpectedRanges: [String(session.next)] } };
     sessions.delete(pathname);
-    session.draft.mail.attachments.push(fileOf(session.name, session.contentType, Buffer.concat(session.content)));
+    session.draft.mail.attachments.push(
+      fileOf(session.name, session.contentType, Buffer.concat(session.content), session.contentId),
+    );
     return { status: 201, headers: { location: `${origin}/attachments/${randomUUID()}` } };
   }
 
