@@ -142,6 +142,16 @@ async function open(config: Config, opening: Opening) {
   return resources;
 }
 
+/** Where mail is taken by SMTP, for the banner. */
+function smtpRow({ smtp, functions }: Config): [string, string][] {
+  const tls = smtp.certificate !== undefined;
+  const ports = [
+    smtp.port > 0 && `smtp://localhost:${smtp.port}${tls ? " (STARTTLS)" : ""}`,
+    smtp.tlsPort > 0 && tls && `smtps://localhost:${smtp.tlsPort}`,
+  ].filter((port) => port !== false);
+  return functions.includes("*") && ports.length > 0 ? [["SMTP", ports.join(", ")]] : [];
+}
+
 declare module "./runtime/context.ts" {
   interface Resources extends Awaited<ReturnType<typeof open>> {}
 }
@@ -194,6 +204,7 @@ export default defineHouse({
     const rows: [string, string][] = [
       ["API", url],
       ["Docs", `${url}/docs`],
+      ...smtpRow(config),
       ["Embedded", embedded.length > 0 ? `${embedded.join(", ")}; data in ${config.dataDir}` : "nothing"],
     ];
     if (config.databaseUrl !== undefined) return rows;

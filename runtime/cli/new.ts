@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { OperatorError } from "../house.ts";
 
-export const kinds = ["http", "queue", "schedule"] as const;
+export const kinds = ["http", "queue", "schedule", "smtp"] as const;
 type NewKind = (typeof kinds)[number];
 
 /** Writes `functions/<name>.ts` and its test. Never overwrites. */
@@ -100,6 +100,34 @@ import fn from "./${base(name)}.ts";
 
 test("runs a tick", async () => {
   await tryFunction(fn).tick(new Date("2026-01-01T00:00:00Z"));
+});
+
+test.run();
+`,
+  }),
+  smtp: (name, depth) => ({
+    code: `import { smtp, thisMachine } from "#runtime";
+
+export default smtp({ summary: "Take mail", port: 2600, access: thisMachine }).handle(
+  async ({ envelope, message }, ctx) => {
+    let bytes = 0;
+    for await (const piece of message) bytes += piece.length;
+    ctx.log.info({ recipients: envelope.to.length, bytes }, "mail taken");
+    return { text: "Ok" };
+  },
+);
+`,
+    test: `import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { tryFunction } from "${depth}runtime/testing.ts";
+import fn from "./${base(name)}.ts";
+
+test("takes a mail from this machine, and from no other", async () => {
+  const message = "Subject: Hello\\r\\n\\r\\nIt works.\\r\\n";
+  assert.equal(await tryFunction(fn).receive({ message }), { text: "Ok" });
+  const session = { remoteAddress: "192.0.2.1" };
+  const elsewhere = tryFunction(fn).receive({ message, session });
+  assert.instance(await elsewhere.catch((error: unknown) => error), Error);
 });
 
 test.run();

@@ -218,5 +218,6 @@ export class Conversations {
 }
 
 function asSeen({ remoteAddress, secure }: SMTPServerSession, credentials: SmtpSession["credentials"]): SmtpSession {
-  return { remoteAddress, secure, credentials };
+  // Of an IPv6 address, the network interface says nothing to a rule.
+  return { remoteAddress: remoteAddress.replace(/%.*$/, ""), secure, credentials };
 }
