@@ -119,6 +119,18 @@ test("without a certificate there is no STARTTLS, and the other port stays close
   await listener.close();
 });
 
+test("a client that never begins TLS holds up nobody who closes", async () => {
+  const given = { port: await freePort(), tlsPort: await freePort() };
+  const fn = listenerOn(given, { certFile, keyFile });
+  const listener = await tryFunction(fn, { resources: { config: {} } as never }).listen();
+  const silent = await dial(given.tlsPort);
+  await pause(100);
+  const started = performance.now();
+  await listener.close();
+  assert.ok(performance.now() - started < 2000);
+  await silent.ended();
+});
+
 test("a certificate that cannot be used is told to whoever starts the system, in a sentence", async () => {
   const given = { port: await freePort(), tlsPort: await freePort() };
   const start = async (certificate: { certFile: string; keyFile: string }) => {

@@ -90,7 +90,7 @@ export async function openListener(
     },
     async stop() {
       conversations.isClosing = true;
-      const closed = servers.map((server) => new Promise<void>((resolve) => server.server.close(() => resolve())));
+      const closed = servers.map((server) => server.closeDoor());
       for (const client of all()) {
         if (!conversations.isBusy(client.session)) client.send(421, "4.3.2 Closing");
       }

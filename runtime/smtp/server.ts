@@ -39,6 +39,16 @@ export class Server extends SMTPServer {
     return count;
   }
 
+  /**
+   * Opens no new connection, and ends those that have not begun TLS where it comes first. Resolves when all have ended.
+   * smtp-server's own way to close refuses every further command, also in the middle of a mail.
+   */
+  async closeDoor(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const socket of this["_pendingSockets"].values()) socket.destroy();
+    await closed;
+  }
+
   /** Who is connected. */
   *clients(): Generator<Connection> {
     for (const connection of this.connections) if (connection instanceof Connection) yield connection;
