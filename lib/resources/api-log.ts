@@ -85,10 +85,17 @@ export function openApiLog({ db, log, registry, ...options }: ApiLogOptions): Ap
         isAway = false;
       } catch (error) {
         isAway = isUnavailable(error);
-        if (isAway) waiting = [...rows, ...waiting];
+        if (isAway) waitAgain(rows);
         else drop(rows.length, error);
       }
     } while (!isAway && waiting.length >= batch);
+  }
+
+  /** In front of what has come meanwhile; that may have taken their place. */
+  function waitAgain(rows: readonly ApiLogRow[]): void {
+    waiting = [...rows, ...waiting];
+    const tooMany = waiting.length - capacity;
+    if (tooMany > 0) dropped.inc(waiting.splice(0, tooMany).length);
   }
 
   function drop(count: number, error: unknown): void {

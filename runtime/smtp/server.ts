@@ -1,4 +1,5 @@
 /** smtp-server, with what it leaves open: a greeting at once, exact status codes, a limit per address. */
+import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
@@ -30,6 +31,12 @@ export class Server extends SMTPServer {
     this.connections.add(connection);
     connection.on("error", (error: Error) => this.emit("error", error));
     connection.init();
+  }
+
+  /** smtp-server's own makes an id of 10 random bytes, by a call to the system that is dear where each mail comes anew. */
+  override ["_handleProxy"](socket: Socket, callback: Parameters<SMTPServer["_handleProxy"]>[1]): void {
+    if (this["_expectsProxyHeader"](socket)) super["_handleProxy"](socket, callback);
+    else callback(null, { id: randomUUID() });
   }
 
   /** Counted when asked: whatever way a connection ends by, it counts no more. */
