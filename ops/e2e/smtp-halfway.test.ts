@@ -129,6 +129,7 @@ story("SIGTERM: who hands over a mail gets his 250, everybody else goes at once,
   await large.begin();
   large.send(`${head("large")}${text}${file}${content.slice(0, 2 ** 20)}`);
   const [beginning, upgrading] = [await dial(system.smtp.tlsPort), await meet()];
+  clients.push(beginning);
   await upgrading.say("EHLO client.example");
   await upgrading.say("STARTTLS");
 

@@ -125,7 +125,7 @@ async function agree(version: SecureVersion, socket?: Socket): Promise<string> {
     ciphers: "DEFAULT@SECLEVEL=0",
   });
   try {
-    await once(secure, "secureConnect");
+    await once(secure, "secureConnect", { signal: AbortSignal.timeout(10_000) });
     return String(secure.getProtocol());
   } catch (error) {
     return String(error);
