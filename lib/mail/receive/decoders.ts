@@ -44,13 +44,13 @@ export class Base64Decoder extends Transform {
   }
 }
 
-/** All of a content at once. */
+/** All of a content at once, into one buffer: of padding alone there may be millions. */
 export function decodeBase64(content: Buffer): Buffer {
-  const groups = content
-    .toString("latin1")
-    .replaceAll(/[^A-Za-z\d+/=]+/g, "")
-    .match(/[^=]+=*/g);
-  return Buffer.concat((groups ?? []).map((group) => Buffer.from(group, "base64")));
+  const text = content.toString("latin1").replaceAll(/[^A-Za-z\d+/=]+/g, "");
+  const out = Buffer.allocUnsafe(text.length);
+  let length = 0;
+  for (const { 0: group } of text.matchAll(/[^=]+=*/g)) length += out.write(group, length, "base64");
+  return out.subarray(0, length);
 }
 
 /** Where the part of a piece begins that only the next one decides: blanks at its end, and half of an escape. */

@@ -68,11 +68,11 @@ export function keptHeaders(lines: readonly { key: string; line: string }[]): Re
   return Object.keys(found).length > 0 ? found : undefined;
 }
 
-/** A text for one line: control characters are spaces, and half of a character is none. */
+/** A text for one line: control characters, with the white space around them, are a space; half of a character is none. */
 export function clean(text: string): string {
   return text
     .toWellFormed()
-    .replaceAll(/[\s\p{Cc}]*[\p{Cc}\u2028\u2029][\s\p{Cc}]*/gu, " ")
+    .replaceAll(/[\s\p{Cc}]+/gu, (run) => (/[\p{Cc}\u2028\u2029]/u.test(run) ? " " : run))
     .trim();
 }
 
