@@ -88,6 +88,13 @@ for (const [given, meant] of base64) {
   });
 }
 
+test("base64 of padding alone takes no more memory than its own size, a few times over", () => {
+  const content = Buffer.from("a=".repeat(3_000_000));
+  const before = process.memoryUsage().rss;
+  assert.is(decodeBase64(content).length, 0);
+  assert.ok(process.memoryUsage().rss - before < 150 * 2 ** 20);
+});
+
 test("base64 in pieces is what was encoded", async () => {
   await fc.assert(
     fc.asyncProperty(
