@@ -192,7 +192,7 @@ for (const [port, tls] of [
     const all = await Promise.all(Array.from({ length: perAddress }, () => meet({ tls })));
     const refused = await Promise.all(Array.from({ length: 5 }, () => call({ tls })));
     for (const client of refused) {
-      assert.match((await client.hear()).text, /^421 .*Too many connections from your address/);
+      assert.match((await client.hear()).text, /^421 4\.7\.0 .*Too many connections from your address/);
       await client.ended();
     }
     await ordinaryMail({ tls, localAddress: "127.0.0.2" });
@@ -203,16 +203,25 @@ for (const [port, tls] of [
   });
 }
 
-story("all addresses together have only so many as well", async () => {
+story("all addresses together have only so many as well, at both ports", async () => {
   const addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
   const replies = await Promise.all(
     Array.from({ length: inAll + 5 }, async (_, n) => {
-      const client = await call({ localAddress: addresses[n % addresses.length] ?? "" });
+      const client = await call({ tls: n % 2 === 0, localAddress: addresses[n % addresses.length] ?? "" });
       return await client.hear();
     }),
   );
-  const codes = replies.map(({ code }) => code);
-  assert.equal([codes.filter((code) => code === 220).length, codes.filter((code) => code === 421).length], [inAll, 5]);
+  const refused = replies.filter(({ code }) => code !== 220);
+  assert.is(refused.length, 5);
+  for (const { text } of refused) assert.match(text, /^421 4\.3\.2 /);
+});
+
+story("600 that never begin TLS take up the places of their address alone", async () => {
+  const options = { host: "127.0.0.1", port: system.smtp.tlsPort, localAddress: "127.0.0.9" };
+  const all = Array.from({ length: 600 }, () => connect(options).on("error", () => {}));
+  await Promise.all(all.map((socket) => once(socket, "connect").catch(() => {})));
+  for (const tls of [false, true]) await ordinaryMail({ tls });
+  for (const socket of all) socket.destroy();
 });
 
 story.run();

@@ -9,11 +9,13 @@ import type { Compiled } from "./transaction.ts";
 
 /** How often clients are looked at that take too long, in milliseconds. */
 const sweepMs = 500;
+/** Longest TLS handshake, in milliseconds: it is a matter of programs alone, and holds a place that nobody has yet. */
+const handshakeMs = 30_000;
 
 export interface SmtpListener {
   /** Connections that are open. */
   readonly connections: number;
-  /** Connections that were refused, as one address had too many. */
+  /** Connections that were refused, as one address had too many, or all had. */
   readonly refused: number;
   /** Where it listens, and how. */
   readonly ports: readonly { port: number; tls: "none" | "starttls" | "implicit" }[];
@@ -38,7 +40,7 @@ export async function openListener(
   const servers: Server[] = [];
   let certificate: OpenCertificate | undefined;
   const open = async (on: number, options: SMTPServerOptions) => {
-    const server = newServer(slot, conversations, resources, options);
+    const server = newServer(slot, conversations, resources, options, servers);
     servers.push(server);
     await listen(server, on);
     server.on("error", (error: Error) => slot.log.debug({ err: error }, "an SMTP connection failed"));
@@ -65,6 +67,7 @@ export async function openListener(
   const sweep = setInterval(() => {
     const now = performance.now();
     conversations.endAbandoned();
+    for (const server of servers) server.endLateHandshakes(now);
     for (const client of all()) {
       if (conversations.isOverdue(client.session, now)) client.send(421, "4.4.2 This takes too long");
       else if (conversations.isClosing && !conversations.isBusy(client.session)) client.send(421, "4.3.2 Closing");
@@ -73,7 +76,7 @@ export async function openListener(
 
   return {
     get connections() {
-      return servers.reduce((sum, server) => sum + server.connections.size, 0);
+      return servers.reduce((sum, server) => sum + server.guests, 0);
     },
     get refused() {
       return servers.reduce((sum, server) => sum + server.refusedConnections, 0);
@@ -105,19 +108,19 @@ export async function openListener(
 }
 
 /** Of a contract, what smtp-server holds to. It reads its options anew each time. */
-function limitsOf({ sizeLimit, recipientLimit, connections, patience, hostname }: Compiled) {
+function limitsOf({ sizeLimit, recipientLimit, patience, hostname }: Compiled) {
   return {
     size: sizeLimit,
     maxRecipients: recipientLimit,
-    maxClients: connections.total,
     socketTimeout: patience.idleMs,
     ...(hostname !== undefined && { name: hostname }),
   };
 }
 
-function rulesOf({ access, connections, plainSignIn }: Compiled, resources: Resources) {
+function rulesOf({ access, connections, patience, plainSignIn }: Compiled, resources: Resources) {
   return {
-    perAddress: connections.perAddress,
+    ...connections,
+    handshakeMs: Math.min(handshakeMs, patience.idleMs),
     trusts: (address: string) => access.trusts?.(address, resources) ?? false,
     plainSignIn,
   };
@@ -128,6 +131,7 @@ function newServer(
   conversations: Conversations,
   resources: Resources,
   options: SMTPServerOptions,
+  ports: readonly Server[],
 ): Server {
   const { compiled } = slot.current;
   /** An answer that cannot be given is no reason to end the process. */
@@ -172,6 +176,7 @@ function newServer(
       onClose: (session) => conversations.left(session),
     },
     rulesOf(compiled, resources),
+    ports,
   );
   return server;
 }

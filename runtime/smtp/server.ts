@@ -1,28 +1,41 @@
-/** smtp-server, with what it leaves open: a greeting at once, exact status codes, a limit per address. */
+/** smtp-server at one port, with what it leaves open: limits over all ports of a listener, and a time for TLS to begin. */
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
-import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
+import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
+import { addressOf, Connection } from "./connection.ts";
 
 export interface ServerRules {
-  /** Connections of one address at once. */
+  /** Connections at once, at all ports of the listener. */
+  total: number;
+  /** The same of one address. */
   perAddress: number;
+  /** Milliseconds that a TLS handshake may take. */
+  handshakeMs: number;
   /** Whether a client need not be watched for talking before it is greeted. */
   trusts(remoteAddress: string): boolean;
   /** Whether signing in is offered on a connection without TLS. */
   plainSignIn: boolean;
 }
 
-/** An answer that has its enhanced status code itself: smtp-server would put one of its own before it. */
-const withStatus = /^[245]\.\d{1,3}\.\d{1,3} /;
+/**
+ * Before its TLS handshake, nothing can be told to a client that is one too many. So many of them may go through with
+ * it to hear why they have to go; all others are cut.
+ */
+const mostToTell = 10;
 
 export class Server extends SMTPServer {
   rules: ServerRules;
   refusedConnections = 0;
+  /** Of the same listener: this one as well. */
+  readonly #ports: readonly Server[];
+  /** When those came that have not begun TLS where it comes first. */
+  readonly #arrivals = new WeakMap<Socket, number>();
 
-  constructor(options: SMTPServerOptions, rules: ServerRules) {
+  constructor(options: SMTPServerOptions, rules: ServerRules, ports: readonly Server[]) {
     super(options);
     this.rules = rules;
+    this.#ports = ports;
   }
 
   /** As smtp-server's own, with our connections in place of its. */
@@ -39,11 +52,47 @@ export class Server extends SMTPServer {
     else callback(null, { id: randomUUID() });
   }
 
-  /** Counted when asked: whatever way a connection ends by, it counts no more. */
-  connectionsOf(remoteAddress: string): number {
-    let count = 0;
-    for (const connection of this.connections) if (connection.remoteAddress === remoteAddress) count++;
-    return count;
+  /** smtp-server's own counts those that have not begun TLS for themselves, and of no address. */
+  override ["_acceptSocket"](socket: Socket, handshake: boolean): (() => void) | false {
+    const release = super["_acceptSocket"](socket, handshake);
+    if (!release || !handshake) return release;
+    this.#arrivals.set(socket, performance.now());
+    if (this.refusalOf(addressOf(socket), mostToTell) === undefined) return release;
+    this.refusedConnections++;
+    release();
+    socket.on("error", () => {}).destroy();
+    return false;
+  }
+
+  /** Connections at this port, with those that have not begun TLS. */
+  get guests(): number {
+    return this.connections.size + this["_pendingSockets"].size;
+  }
+
+  /** Why an address that has just come has to go again, when with it there are more than may be, and `spare`. */
+  refusalOf(address: string, spare = 0): [status: string, text: string] | undefined {
+    let total = 0;
+    let same = 0;
+    // Counted when asked: whatever way a connection ends by, it counts no more.
+    for (const port of this.#ports) {
+      total += port.guests;
+      for (const connection of port.clients()) if (connection.address === address) same++;
+      for (const socket of port["_pendingSockets"].keys()) if (addressOf(socket) === address) same++;
+    }
+    // RFC 3463: at 3.2 a host takes no mail, as under too much load; 7.0 is what a rule forbids.
+    if (same > this.rules.perAddress + spare) return ["4.7.0", "Too many connections from your address"];
+    if (total > this.rules.total + spare) return ["4.3.2", "Too many connected clients, try again in a moment"];
+    return undefined;
+  }
+
+  /** Ends whose TLS handshake takes too long. */
+  endLateHandshakes(now: number): void {
+    const begun = now - this.rules.handshakeMs;
+    for (const [socket, topmost] of this["_pendingSockets"]) {
+      // With the one below it gone in the middle of a handshake, Node would crash.
+      if ((this.#arrivals.get(socket) ?? now) < begun) topmost.destroy();
+    }
+    for (const client of this.clients()) if (client.upgradingSince < begun) client.close();
   }
 
   /**
@@ -59,46 +108,5 @@ export class Server extends SMTPServer {
   /** Who is connected. */
   *clients(): Generator<Connection> {
     for (const connection of this.connections) if (connection instanceof Connection) yield connection;
-  }
-}
-
-export class Connection extends SMTPConnection {
-  readonly #server: Server;
-  #isReady = false;
-
-  constructor(server: Server, socket: Socket, options?: SMTPConnectionOptions | null) {
-    super(server, socket, options);
-    this.#server = server;
-  }
-
-  /**
-   * smtp-server keeps every client waiting for 100 ms, to catch those that talk before they are greeted. Whom we know
-   * is greeted at once; smtp-server's own timer then finds that done.
-   */
-  override init(): void {
-    super.init();
-    if (this.#server.rules.trusts(this.remoteAddress)) this.connectionReady();
-  }
-
-  override connectionReady(next?: () => void): void {
-    if (this.#isReady) return;
-    this.#isReady = true;
-    if (this.#server.connectionsOf(this.remoteAddress) > this.#server.rules.perAddress) {
-      this.#server.refusedConnections++;
-      this.send(421, `${this.name} 4.7.0 Too many connections from your address`, false);
-      return;
-    }
-    super.connectionReady(next);
-  }
-
-  override send(code: number, data?: string | string[] | null, context?: string | false): void {
-    if (Array.isArray(data)) return super.send(code, this.#offered(data), context);
-    return super.send(code, data, data != null && withStatus.test(data) ? false : context);
-  }
-
-  /** Of what EHLO lists: signing in only where the password is safe (RFC 4954, section 4). */
-  #offered(features: string[]): string[] {
-    if (this.session.secure || this.#server.rules.plainSignIn) return features;
-    return features.filter((feature) => !feature.startsWith("AUTH "));
   }
 }

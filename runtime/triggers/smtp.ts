@@ -161,7 +161,7 @@ function registerMetrics({ metrics: { registry } }: Host, mounted: ReadonlyMap<s
   };
   counter(
     "smtp_connections_refused_total",
-    "Connections over the limit of their address",
+    "Connections over the limit of their address, or of all",
     (one) => one.listener.refused,
   );
   counter("smtp_sign_ins_failed_total", "Failed tries to sign in", (one) => one.conversations.failedSignIns);
