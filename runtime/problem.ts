@@ -6,8 +6,13 @@ export interface Detail {
   message: string;
 }
 
+/** Where in a request something is wrong. */
+export type RequestPart = "path" | "query" | "body";
+
 export interface ProblemOptions {
   details?: readonly Detail[];
+  /** The part of the request that the details are of, for styles that tell it. */
+  part?: RequestPart | undefined;
   headers?: Readonly<Record<string, string>>;
   /** Logged, never shown. */
   cause?: unknown;
@@ -25,6 +30,7 @@ export class Problem extends Error {
   readonly status: number;
   readonly code: string;
   readonly details: readonly Detail[] | undefined;
+  readonly part: RequestPart | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
 
   /** `code` is the stable name that programs test; `message` is one sentence for a person and may change. */
@@ -34,6 +40,7 @@ export class Problem extends Error {
     this.status = status;
     this.code = code;
     this.details = options.details;
+    this.part = options.part;
     this.headers = options.headers;
   }
 

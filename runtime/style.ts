@@ -1,12 +1,14 @@
 /** How an API looks on the wire: the shape of its problems, and the envelope around its replies if it has one. */
 import { Type, type TSchema } from "typebox";
-import type { Problem } from "./problem.ts";
+import type { Problem, ProblemKind } from "./problem.ts";
 
 export interface Style {
   readonly problemContentType: string;
   /** The JSON body that tells a caller of a problem. */
   problem(problem: Problem): unknown;
   readonly problemSchema: TSchema;
+  /** The HTTP status of a problem, where this API's users know another than the problem's own. */
+  problemStatus?(problem: Pick<ProblemKind, "status" | "code">): number;
   /** Wraps what a handler returned. Without it, a reply is sent as it is. */
   envelope?(data: unknown, status: number): unknown;
   envelopeSchema?(schema: TSchema, status: number): TSchema;

@@ -18,7 +18,8 @@ export class Answer {
 /** Tells a caller of a problem, in the style of the API that it called. */
 export function problemAnswer(style: Style, problem: Problem, id: string): Answer {
   const headers = { "content-type": style.problemContentType, "x-request-id": id, ...problem.headers };
-  return new Answer(problem.status, headers, JSON.stringify(style.problem(problem)));
+  const status = style.problemStatus?.(problem) ?? problem.status;
+  return new Answer(status, headers, JSON.stringify(style.problem(problem)));
 }
 
 export function jsonAnswer(status: number, body: unknown): Answer {

@@ -172,16 +172,16 @@ export class HttpCall extends Limited implements CallSource {
     request.caller = admitted instanceof Promise ? await admitted : admitted;
     if (compiled.params) {
       request.params = compiled.params.coerce(paramReader(rawParams ?? {}));
-      compiled.params.checker.check(request.params);
+      compiled.params.checker.check(request.params, "path");
     }
     if (compiled.query) {
       request.query = compiled.query.coerce(queryReader(incoming.search));
-      compiled.query.checker.check(request.query);
+      compiled.query.checker.check(request.query, "query");
     }
     if (compiled.body) {
       request.read = await readJson(incoming, compiled, this.#ctx);
       if (!this.#reply) throw new ClientGone("Its time was up before its request was complete");
-      compiled.body.check(request.read.value);
+      compiled.body.check(request.read.value, "body");
     }
     return this.#success(await compiled.handler(request, this.#ctx));
   }

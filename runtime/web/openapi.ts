@@ -3,6 +3,7 @@ import type { TSchema } from "typebox";
 import type { Loaded } from "../host/slot.ts";
 import type { HttpFunction } from "../http.ts";
 import { problems, type ProblemKind } from "../problem.ts";
+import type { Style } from "../style.ts";
 
 export interface ApiInfo {
   title: string;
@@ -46,10 +47,10 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
           ]),
         ),
       }),
-      content: { "application/json": { schema } },
+      ...(status !== 204 && { content: { "application/json": { schema } } }),
     };
   }
-  for (const [status, kinds] of byStatus(problemsOf(contract))) {
+  for (const [status, kinds] of byStatus(problemsOf(contract), style)) {
     responses[status] ??= {
       description: kinds.map(({ code, message }) => `\`${code}\`: ${message}`).join("\n\n"),
       content: { [style.problemContentType]: { schema: style.problemSchema } },
@@ -83,10 +84,8 @@ function problemsOf(contract: HttpFunction["contract"]): readonly ProblemKind[] 
   return kinds;
 }
 
-function byStatus(kinds: readonly ProblemKind[]): Map<number, ProblemKind[]> {
-  const grouped = new Map<number, ProblemKind[]>();
-  for (const kind of kinds) grouped.set(kind.status, [...(grouped.get(kind.status) ?? []), kind]);
-  return grouped;
+function byStatus(kinds: readonly ProblemKind[], style: Style): Map<number, ProblemKind[]> {
+  return Map.groupBy(kinds, (kind) => style.problemStatus?.(kind) ?? kind.status);
 }
 
 function parameters(where: "path" | "query", schema: TSchema | undefined): Json[] {

@@ -26,12 +26,13 @@ test("the first fault is the message, and all are details", () => {
   const checker = compile(Type.Object({ id: Type.String({ format: "uuid" }) }));
   const message = "must be a valid uuid";
   assert.throws(
-    () => checker.check({ id: "7" }, "query."),
+    () => checker.check({ id: "7" }, "query"),
     (error: unknown) => {
       assert.ok(error instanceof Problem);
       assert.is(error.status, 400);
-      assert.is(error.message, `query.id ${message}`);
-      assert.equal(error.details, [{ field: "query.id", message }]);
+      assert.is(error.message, `id ${message}`);
+      assert.equal(error.details, [{ field: "id", message }]);
+      assert.is(error.part, "query");
       return true;
     },
   );

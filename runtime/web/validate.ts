@@ -1,11 +1,11 @@
 /** Checks values against TypeBox schemas, compiled once, and says what is wrong by field. */
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
-import { problems, type Detail } from "../problem.ts";
+import { problems, type Detail, type RequestPart } from "../problem.ts";
 
 export interface Checker {
-  /** Throws `invalid_request` with a detail for each fault. `prefix` names the part: `query.`, or nothing for a body. */
-  check(value: unknown, prefix?: string): void;
+  /** Throws `invalid_request` with a detail for each fault. */
+  check(value: unknown, part?: RequestPart): void;
   /** The faults, none when the value fits; of a flood of faults only the first eight. */
   faults(value: unknown): Detail[];
 }
@@ -19,12 +19,13 @@ export function compile(schema: TSchema): Checker {
   };
   return {
     faults,
-    check(value, prefix = "") {
+    check(value, part) {
       if (validator.Check(value)) return;
-      const details = faults(value).map(({ field, message }) => ({ field: joinField(prefix, field), message }));
+      const details = faults(value);
       const [first] = details;
       throw problems.invalidRequest({
         details,
+        part,
         ...(first && { message: `${first.field || "the request"} ${first.message}` }),
       });
     },
@@ -61,10 +62,6 @@ export function fieldOf(pointer: string): string {
     field += /^\d+$/.test(part) ? `[${part}]` : field === "" ? part : `.${part}`;
   }
   return field;
-}
-
-function joinField(prefix: string, field: string): string {
-  return field.startsWith("[") ? prefix.replace(/\.$/, "") + field : prefix + field;
 }
 
 /** Turns the texts of a query or path into what an object schema asks for; what cannot be turned is left to the check. */
