@@ -33,6 +33,7 @@ import { openSingleFlight } from "./lib/resources/single-flight.ts";
 import { openSmtpRelays } from "./lib/resources/smtp-relays.ts";
 import { openSpool } from "./lib/resources/spool.ts";
 import { claimTick } from "./lib/resources/ticks.ts";
+import { setTimeZone } from "./lib/resources/time-zone.ts";
 import { openWatchedCache } from "./lib/resources/watched-cache.ts";
 import { openWeights } from "./lib/resources/weights.ts";
 import { ConfigFaults, defineHouse, type Opening } from "./runtime/house.ts";
@@ -48,6 +49,9 @@ const spoolBytes = { memoryBytes: 8 * 2 ** 20, messageBytes: 256 * 1024 };
 
 /** Bytes of large messages that are parsed and stored at once: text is in memory up to ten times then. */
 const parsingBytes = 2 * 2 ** 20;
+
+/** How many callers of this process claim scheduled mail at once: each holds a connection to the database meanwhile. */
+const schedulesAtOnce = 2;
 
 /**
  * How long a token or a sender is believed when changes cannot be told, in milliseconds: with what it takes to notice,
@@ -69,6 +73,7 @@ async function open(config: Config, opening: Opening) {
     await openDatabase({ url, poolSize: config.databasePoolSize, log, applicationName: "postroom", waitMs: 5000 }),
   );
   await migrate({ url, folder: join(root, "sql"), log });
+  if (purpose === "serve") await setTimeZone(db, config.scheduleTimezone, log);
   const { rabbitmqUrl, queues, cacheUrl } = config;
   const [broker, listener] = await Promise.all([
     rabbitmqUrl === undefined
@@ -134,6 +139,7 @@ async function open(config: Config, opening: Opening) {
     ),
     mailboxes: openMailboxLimits({ ...config.graph, redis, registry: metrics.registry, log }),
     weights,
+    scheduleTurns: openWeights(schedulesAtOnce),
     mailMetrics: openMailMetrics(metrics.registry, weights),
   };
   // An embedded database is this process's alone: whoever held a lease on it has ended.

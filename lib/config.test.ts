@@ -73,6 +73,7 @@ test("with nothing set, everything is embedded and has the documented defaults",
       patience: { idleMs: 300_000, mailMs: 600_000 },
       hostname: "localhost",
     },
+    scheduleTimezone: "Asia/Taipei",
     limits: { departmentPerMinute: 200, clientMailsPerHour: 500, recipientPerHour: 10 },
     mailRetentionDays: 0,
     apiLogRetentionDays: 90,
@@ -252,6 +253,14 @@ test("production asks for a key or a secret, and takes either", () => {
   const config = read({ APP_ENV: "production", JWT_SECRET: "0123456789abcdef" });
   assert.is(config.production, true);
   assert.equal(config.jwt, { privateKey: undefined, secret: "0123456789abcdef" });
+});
+
+test("the time zone of scheduled mail has a name", () => {
+  assert.is(read({ SCHEDULE_TIMEZONE: "Europe/Berlin" }).scheduleTimezone, "Europe/Berlin");
+  for (const wrong of ["+08:00", "Mars/Olympus"]) {
+    const message = 'must be a time zone of the IANA database, such as "Asia/Taipei"';
+    assert.equal(faults({ SCHEDULE_TIMEZONE: wrong }), [`SCHEDULE_TIMEZONE ${message}`]);
+  }
 });
 
 test.run();

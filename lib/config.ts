@@ -82,6 +82,8 @@ export interface Config {
   /** The default relay. */
   relay: Relay | undefined;
   smtp: SmtpConfig;
+  /** Of scheduled mail, for times without an offset: a name of the IANA database. */
+  scheduleTimezone: string;
   /** 0: no limit. */
   limits: { departmentPerMinute: number; clientMailsPerHour: number; recipientPerHour: number };
   attachments: { folder: string; maxBytes: number; retentionDays: number };
@@ -179,6 +181,7 @@ function shape(values: Environment): Config {
     },
     relay: relay(values),
     smtp: smtp(values, dataDir),
+    scheduleTimezone: values.SCHEDULE_TIMEZONE,
     limits: {
       departmentPerMinute: values.RATE_LIMIT_DEPARTMENT_PER_MINUTE,
       clientMailsPerHour: values.RATE_LIMIT_CLIENT_MAILS_PER_HOUR,

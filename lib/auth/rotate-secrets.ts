@@ -1,13 +1,15 @@
 /** Moving stored secrets over to the first key. */
 import type { Context } from "../../runtime/context.ts";
 import { SecretFault } from "../resources/secrets.ts";
+import { passwordPlace } from "../schedule/job-mail.ts";
 import { relayPlace } from "../senders/own-relay.ts";
 import { secretPlace } from "./known-senders.ts";
 
 /** Where sealed secrets are stored. */
 interface SealedColumn {
-  /** A table whose rows have a UUID as `id`. */
   table: string;
+  /** Type of its column `id`. */
+  id: "uuid" | "bigint";
   /** SQL for the sealed text of a row; null where it has none. */
   sealed: string;
   /** SQL that puts `$3` in its place. */
@@ -19,15 +21,25 @@ interface SealedColumn {
 const sealedColumns: readonly SealedColumn[] = [
   {
     table: "email_sender_configs",
+    id: "uuid",
     sealed: "ms_client_secret",
     assign: "ms_client_secret = $3",
     place: secretPlace,
   },
   {
     table: "mails",
+    id: "uuid",
     sealed: "relay -> 'auth' ->> 'password'",
     assign: "relay = jsonb_set(relay, '{auth,password}', to_jsonb($3::text))",
     place: relayPlace,
+  },
+  {
+    table: "tblschedulemail",
+    id: "bigint",
+    // One that was written in clear waits for the schedule that seals it.
+    sealed: "CASE WHEN smtppassword LIKE 'v1.%' THEN smtppassword END",
+    assign: "smtppassword = $3",
+    place: () => passwordPlace,
   },
 ];
 
@@ -54,7 +66,7 @@ export async function rotateSecrets(ctx: Rotating): Promise<Rotation> {
     for (let after: string | null = null; ;) {
       const { rows }: { rows: Sealed[] } = await ctx.db.query(
         `SELECT id, ${sealed} AS sealed FROM ${table}
-         WHERE (${sealed}) IS NOT NULL AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT ${batchSize}`,
+         WHERE (${sealed}) IS NOT NULL AND ($1::${column.id} IS NULL OR id > $1) ORDER BY id LIMIT ${batchSize}`,
         [after],
       );
       for (const row of rows) {

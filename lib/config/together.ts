@@ -1,6 +1,7 @@
 /** What is wrong with the environment that one variable alone cannot tell. */
 import { parseAddress } from "../mail/address.ts";
 import { isNetwork } from "../resources/networks.ts";
+import { isTimeZone } from "../schedule/plan.ts";
 import { cacheUrl, decodeKey, domains, list, networkList, privateKey } from "./readers.ts";
 import type { Environment } from "./variables.ts";
 
@@ -36,6 +37,9 @@ export function checkTogether(values: Environment): ConfigFault[] {
     if (!isNetwork(network)) {
       fault("SMTP_ALLOWED_NETWORKS", `has "${network.slice(0, 60)}", which is no network, such as 10.0.0.0/8`);
     }
+  }
+  if (!isTimeZone(values.SCHEDULE_TIMEZONE)) {
+    fault("SCHEDULE_TIMEZONE", 'must be a time zone of the IANA database, such as "Asia/Taipei"');
   }
   const { SMTP_TLS_CERT_FILE: certFile, SMTP_TLS_KEY_FILE: keyFile } = values;
   if (certFile !== "" && keyFile === "") fault("SMTP_TLS_KEY_FILE", "is required with SMTP_TLS_CERT_FILE");

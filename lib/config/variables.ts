@@ -78,6 +78,8 @@ export const properties = {
   SMTP_IDLE_TIMEOUT_SECONDS: positive(300, "Longest silence of an SMTP client"),
   SMTP_MESSAGE_TIMEOUT_SECONDS: positive(600, "Longest time that an SMTP client may take for a mail"),
 
+  SCHEDULE_TIMEZONE: text("Time zone of scheduled mail, for times without an offset", "Asia/Taipei"),
+
   RATE_LIMIT_DEPARTMENT_PER_MINUTE: orNone(200, "Requests per department and minute; 0: no limit"),
   RATE_LIMIT_CLIENT_MAILS_PER_HOUR: orNone(500, "Mails per client and hour; 0: no limit"),
   RATE_LIMIT_RECIPIENT_PER_HOUR: orNone(10, "Mails per recipient and hour; 0: no limit"),

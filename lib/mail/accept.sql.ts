@@ -30,6 +30,8 @@ export interface MailRow {
   due_at: string;
   batch_id: string | null;
   attachment_bytes: number;
+  /** A relay of its own, sealed for this mail. */
+  relay: object | null;
   attachments: readonly AttachmentRow[];
 }
 
@@ -46,17 +48,18 @@ export interface AttachmentRow {
 const mailColumns = `
   id uuid, from_address text, to_addresses text[], cc_addresses text[], bcc_addresses text[], reply_to text[], headers jsonb,
   names jsonb, subject text, body text, html text, client_id text, client_name text, source text, metadata jsonb, created_at timestamptz,
-  send_at timestamptz, due_at timestamptz, batch_id uuid, attachment_bytes bigint, attachments jsonb`;
+  send_at timestamptz, due_at timestamptz, batch_id uuid, attachment_bytes bigint, relay jsonb,
+  attachments jsonb`;
 
 /** Inserts the mails of `wanted`, which has `mailColumns`, with their attachments. */
 const insertWanted = `
   accepted AS (
     INSERT INTO mails (id, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, headers, names, subject,
                        body, html, client_id, client_name, source, metadata, created_at, updated_at, send_at, due_at, batch_id,
-                       attachment_bytes)
+                       attachment_bytes, relay)
     SELECT id, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, nullif(headers, 'null'),
            nullif(names, 'null'), subject, body, html, client_id, client_name, source, nullif(metadata, 'null'), created_at, created_at, send_at, due_at, batch_id,
-           attachment_bytes
+           attachment_bytes, nullif(relay, 'null')
     FROM wanted
   ),
   attached AS (

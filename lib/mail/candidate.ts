@@ -89,6 +89,7 @@ export function mailRow(caller: Caller, source: MailSource, mail: Candidate, bat
     due_at: mail.dueAt.toISOString(),
     batch_id: batchId,
     attachment_bytes: attachmentBytes(draft),
+    relay: null,
     attachments: draft.attachments.map(({ filename, storedAs, contentType, contentId, content }, position) => ({
       position,
       filename,

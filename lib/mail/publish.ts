@@ -77,7 +77,7 @@ async function publishInTime(ctx: Context, jobs: readonly Timed[]): Promise<void
 }
 
 /** Returns how many were published; the others are marked for the sweep. Never fails. */
-async function publishAll(ctx: Context, jobs: readonly Job[]): Promise<number> {
+export async function publishAll(ctx: Context, jobs: readonly Job[]): Promise<number> {
   let published = 0;
   for (let from = 0; from < jobs.length; from += publishSize) {
     const some = jobs.slice(from, from + publishSize);

@@ -44,6 +44,37 @@ export const EmailSenderConfig = defineEntity({
   },
 });
 
+/** A job of scheduled mail. Its columns are named as its users know them, and so are its properties. */
+export const ScheduledMail = defineEntity({
+  name: "ScheduledMail",
+  tableName: "tblschedulemail",
+  properties: {
+    id: p.bigint("number").primary(),
+    progcode: p.string(),
+    sender: p.string(),
+    recipients: p.text(),
+    cc: p.text().nullable(),
+    bcc: p.text().nullable(),
+    subject: p.text(),
+    body: p.text(),
+    isenabled: p.boolean(),
+    nextexecutetime: p.datetime(),
+    executionstatus: p.string().$type<"Pending" | "Processing" | "Success" | "Failed">(),
+    smtphost: p.string().nullable(),
+    smtpport: p.integer().nullable(),
+    smtpuser: p.string().nullable(),
+    smtppassword: p.text().nullable(),
+    smtpsecure: p.string().nullable(),
+    cronexpr: p.string().nullable(),
+    timezone: p.string().nullable(),
+    lastexecutetime: p.datetime().nullable(),
+    lasterror: p.text().nullable(),
+    mailid: p.uuid().nullable(),
+    createdat: p.datetime(),
+    updatedat: p.datetime(),
+  },
+});
+
 export interface OrmOptions {
   url: string;
   log: Logger;
@@ -52,7 +83,7 @@ export interface OrmOptions {
 /** Opens MikroORM on its own small pool. Does not connect before it is used. */
 export async function openOrm({ url, log }: OrmOptions): Promise<MikroORM> {
   return await MikroORM.init({
-    entities: [ClientToken, EmailSenderConfig],
+    entities: [ClientToken, EmailSenderConfig, ScheduledMail],
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)),
     driverOptions: {
       connectionString: url,

@@ -129,6 +129,7 @@ function acceptRow(index: number): AcceptRow {
     send_at: null,
     due_at: new Date(now.getTime() + 30_000).toISOString(),
     batch_id: null,
+    relay: null,
     idempotency_key: null,
     body_hash: null,
     attachment_bytes: 0,

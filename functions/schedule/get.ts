@@ -1,0 +1,14 @@
+import { client } from "#lib/auth/access.ts";
+import { readJob } from "#lib/schedule/jobs.ts";
+import { jobNotFound } from "#lib/schedule/problems.ts";
+import { JobId, jobInfo, JobInfo, scheduleApi } from "./_api.ts";
+
+export default scheduleApi
+  .get("/api/schedule/mail/:id", {
+    summary: "Show a job",
+    access: client("mail:read"),
+    params: JobId,
+    returns: JobInfo,
+    problems: [jobNotFound],
+  })
+  .handle(async ({ params }, ctx) => jobInfo(await readJob(ctx, params.id), ctx.config.scheduleTimezone));

@@ -1,0 +1,19 @@
+import { Type } from "typebox";
+import { client } from "#lib/auth/access.ts";
+import { updateJob } from "#lib/schedule/jobs.ts";
+import { jobNotFound } from "#lib/schedule/problems.ts";
+import { JobId, jobInfo, JobInfo, scheduleApi } from "./_api.ts";
+
+export default scheduleApi
+  .patch("/api/schedule/mail/:id/status", {
+    summary: "Enable or disable a job",
+    description: "A job that is enabled after its time runs once, whatever it has missed.",
+    access: client("mail:send"),
+    params: JobId,
+    body: Type.Object({ isenabled: Type.Boolean() }),
+    returns: JobInfo,
+    problems: [jobNotFound],
+  })
+  .handle(async ({ params, body: { isenabled } }, ctx) => {
+    return jobInfo(await updateJob(ctx, params.id, { isenabled }), ctx.config.scheduleTimezone);
+  });
