@@ -189,6 +189,18 @@ story("after three failures the connection ends, even with the right token", asy
   await client.ended();
 });
 
+story("rubbish is a failure like any other, and who guesses with it ends as well", async () => {
+  const printer = await issue("mail:send");
+  const client = await meet("tls");
+  const before = await failed();
+  for (const line of ["AUTH PLAIN !!!!", `AUTH PLAIN ${base64("one")}`, "AUTH LOGIN ===="]) {
+    assert.match((await client.say(line)).text, /^501 5\.5\.4 /, line);
+  }
+  assert.is((await failed()) - before, 3);
+  assert.match((await client.say(plain(printer))).text, /^421 4\.7\.0 /);
+  await client.ended();
+});
+
 story("who one is does not change within a session", async () => {
   const [printer, other] = [await issue("mail:send"), await issue("mail:send")];
   const client = await meet("tls");

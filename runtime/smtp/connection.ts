@@ -1,10 +1,17 @@
-/** smtp-server with one client, and what it leaves open: a greeting at once, and exact status codes. */
+/** smtp-server with one client, and what it leaves open: a greeting at once, exact status codes, and rules of RFCs. */
 import type { Socket } from "node:net";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
+import { SmtpRefusal } from "./reply.ts";
 import type { Server } from "./server.ts";
 
 /** An answer that has its enhanced status code itself: smtp-server would put one of its own before it. */
 const withStatus = /^[245]\.\d{1,3}\.\d{1,3} /;
+
+/**
+ * Parameters of MAIL: those of what EHLO offers (RFC 1870, 6152, 6531), and AUTH, which a server has to take of
+ * anybody (RFC 4954, section 5). For RCPT there is none.
+ */
+const ofMail: readonly string[] = ["SIZE", "BODY", "SMTPUTF8", "AUTH"];
 
 export class Connection extends SMTPConnection {
   /** By which it counts. */
@@ -12,6 +19,7 @@ export class Connection extends SMTPConnection {
   readonly #server: Server;
   #isReady = false;
   #upgradeBegan = Infinity;
+  #isSigningIn = false;
 
   constructor(server: Server, socket: Socket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options);
@@ -52,9 +60,46 @@ export class Connection extends SMTPConnection {
     return this["_upgrading"] ? this.#upgradeBegan : Infinity;
   }
 
+  override ["_onCommand"](command: Buffer, callback?: () => void): void {
+    // What follows AUTH is no command. With an asterisk a client gives up (RFC 4954, section 4): that is no try.
+    const follows = this["_nextHandler"] !== false;
+    this.#isSigningIn = follows ? command.toString().trim() !== "*" : /^auth\b/i.test(command.toString());
+    super["_onCommand"](command, callback);
+  }
+
+  /** Not in the middle of a mail (RFC 4954, section 4): it would be another's from there on. */
+  override handler_AUTH(command: Buffer, callback: () => void): void {
+    if (!this.session.envelope.mailFrom) return super.handler_AUTH(command, callback);
+    this.send(503, "5.5.1 Sign in before a mail or after it");
+    callback();
+  }
+
+  /** Takes any number of blanks between the words of MAIL FROM and RCPT TO, as some programs send them. */
+  override ["_parseAddressCommand"](name: string, command: Buffer | string) {
+    return super["_parseAddressCommand"](name, command.toString().replace(/^(\w+) +(?=\w)/, "$1 "));
+  }
+
+  /** smtp-server's own overlooks parameters that it does not know; whoever sends one relies on it (RFC 5321, 4.1.1.11). */
+  override ["_rejectInvalidParams"](...args: Parameters<SMTPConnection["_rejectInvalidParams"]>): boolean {
+    const [{ args: given }, withValue, callback] = args;
+    const known = withValue.includes("SIZE") ? ofMail : [];
+    const unknown = Object.keys(given || {}).find((name) => !known.includes(name));
+    if (unknown === undefined) return super["_rejectInvalidParams"](...args);
+    const { responseCode, message } = new SmtpRefusal([555, "5.5.4"], `No such parameter is known here: ${unknown}`);
+    this.send(responseCode, message);
+    callback();
+    return true;
+  }
+
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     if (Array.isArray(data)) return super.send(code, this.#offered(data), context);
-    return super.send(code, data, data != null && withStatus.test(data) ? false : context);
+    if (data == null || withStatus.test(data)) return super.send(code, data, data == null ? context : false);
+    if (code === 421) return super.send(code, `${statusOfEnd(data)} ${data}`, false);
+    // Of a try to sign in that can be read, the function is asked, and its refusal has a status code.
+    if (code === 501 && this.#isSigningIn && !this.#server.rules.failedSignIn(this.session)) {
+      return super.send(421, "4.7.0 Too many failed attempts to sign in", false);
+    }
+    return super.send(code, data, context);
   }
 
   /** Of what EHLO lists: signing in only where the password is safe (RFC 4954, section 4). */
@@ -62,6 +107,15 @@ export class Connection extends SMTPConnection {
     if (this.session.secure || this.#server.rules.plainSignIn) return features;
     return features.filter((feature) => !feature.startsWith("AUTH "));
   }
+}
+
+/**
+ * Why smtp-server ends a connection: it says of all that they timed out. A line that has no end is a fault of protocol
+ * (RFC 3463, 5.0); whoever speaks HTTP, too soon, or nothing but what nobody knows, is sent away by a rule (7.0).
+ */
+function statusOfEnd(text: string): string {
+  if (text.startsWith("Timeout")) return "4.4.2";
+  return text.includes("too long") ? "4.5.0" : "4.7.0";
 }
 
 /** Of the other side. At a port for both, an IPv4 address comes as an IPv6 one. */

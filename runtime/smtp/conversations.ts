@@ -53,12 +53,20 @@ export class Conversations {
     try {
       await version.compiled.access.check(asSeen(session, credentials), ctx);
     } catch (error) {
-      client.failures++;
-      this.failedSignIns++;
+      this.failedSignIn(session);
       throw this.#refusal(error, "sign-in", version, ctx);
     }
     client.credentials = credentials;
     return credentials.user;
+  }
+
+  /** Counts a try to sign in that has failed. Returns false for one that was no longer allowed. */
+  failedSignIn(session: SMTPServerSession): boolean {
+    const client = this.#clientOf(session);
+    if (client.failures >= mostFailures) return false;
+    client.failures++;
+    this.failedSignIns++;
+    return true;
   }
 
   /** Begins a transaction. */

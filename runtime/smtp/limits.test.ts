@@ -107,6 +107,7 @@ test("a TLS handshake is over in its time, whatever the time that a client may b
     handshakeMs: 5000,
     trusts: () => true,
     plainSignIn: false,
+    failedSignIn: () => true,
   };
   const options = { cert: certificate.cert, key: certificate.key, socketTimeout: 60_000 };
   const all: Server[] = [];

@@ -4,7 +4,7 @@ import type { Resources } from "../context.ts";
 import { OperatorError } from "../house.ts";
 import { openCertificate, type Certificate, type OpenCertificate } from "./certificate.ts";
 import type { Conversations, SmtpSlot } from "./conversations.ts";
-import { Server } from "./server.ts";
+import { Server, type ServerRules } from "./server.ts";
 import type { Compiled } from "./transaction.ts";
 
 /** How often clients are looked at that take too long, in milliseconds. */
@@ -88,7 +88,7 @@ export async function openListener(
     adapt(compiled) {
       for (const server of servers) {
         Object.assign(server.options, limitsOf(compiled));
-        server.rules = rulesOf(compiled, resources);
+        server.rules = rulesOf(compiled, conversations, resources);
       }
     },
     async stop() {
@@ -117,12 +117,17 @@ function limitsOf({ sizeLimit, recipientLimit, patience, hostname }: Compiled) {
   };
 }
 
-function rulesOf({ access, connections, patience, plainSignIn }: Compiled, resources: Resources) {
+function rulesOf(
+  { access, connections, patience, plainSignIn }: Compiled,
+  conversations: Conversations,
+  resources: Resources,
+): ServerRules {
   return {
     ...connections,
     handshakeMs: Math.min(handshakeMs, patience.idleMs),
     trusts: (address: string) => access.trusts?.(address, resources) ?? false,
     plainSignIn,
+    failedSignIn: (session) => conversations.failedSignIn(session),
   };
 }
 
@@ -175,7 +180,7 @@ function newServer(
         ),
       onClose: (session) => conversations.left(session),
     },
-    rulesOf(compiled, resources),
+    rulesOf(compiled, conversations, resources),
     ports,
   );
   return server;

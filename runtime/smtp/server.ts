@@ -1,7 +1,7 @@
 /** smtp-server at one port, with what it leaves open: limits over all ports of a listener, and a time for TLS to begin. */
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
-import { SMTPServer, type SMTPServerOptions } from "smtp-server";
+import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from "smtp-server";
 import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import { addressOf, Connection } from "./connection.ts";
 
@@ -16,6 +16,8 @@ export interface ServerRules {
   trusts(remoteAddress: string): boolean;
   /** Whether signing in is offered on a connection without TLS. */
   plainSignIn: boolean;
+  /** Told of a try to sign in that could not be read. Returns whether there may be another. */
+  failedSignIn(session: SMTPServerSession): boolean;
 }
 
 /**
