@@ -14,11 +14,13 @@ let redis: Server;
 let rabbit: Rabbit;
 let system: System;
 const clients: Dialogue[] = [];
+let started: number;
 
 story.before(async () => {
   [postgres, redis, rabbit] = await Promise.all([startPostgres(), startRedis(), startRabbit()]);
   line = await startTcpRelay(postgres.url);
   const env = { DATABASE_URL: line.url, KEYDB_URL: redis.url, RABBITMQ_URL: rabbit.url };
+  started = performance.now();
   system = await startSystem({ smtp: true, env });
 });
 story.before.each(async () => {
@@ -171,5 +173,20 @@ for (const [name, server] of [
     for (const subject of subjects) assert.is((await sent(subject)).length, 1);
   });
 }
+
+story("an operator reads of an outage, and not of each mail that has to wait for its end", async () => {
+  const minutes = 1 + Math.ceil((performance.now() - started) / 60_000);
+  const client = await meet();
+  await postgres.stop();
+  for (let count = 0; count < 100; count++) {
+    assert.match((await client.say("MAIL FROM:<ann@example.com>")).text, away);
+  }
+  const { stdout } = await system.output();
+  const lines = stdout.split("\n").filter((one) => one.includes('"function":"mail/receive"'));
+  const told = lines.filter((one) => one.includes('"level":"warn"'));
+  assert.ok(told.length > 0 && told.length <= minutes, `${told.length} lines in ${minutes} minutes`);
+  for (const one of told) assert.match(one, /"code":"service_unavailable".*"msg":"mail is put off/);
+  assert.not.match(lines.join("\n"), /"level":"error"|"stack"/);
+});
 
 story.run();

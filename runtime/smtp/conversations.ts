@@ -8,6 +8,7 @@ import type { Slot } from "../host/slot.ts";
 import { Problem, problems } from "../problem.ts";
 import type { SmtpFunction, SmtpSession } from "../smtp.ts";
 import { forgetRest } from "./incoming.ts";
+import { PutOff } from "./put-off.ts";
 import { refusalOf, SmtpRefusal, type SmtpStep } from "./reply.ts";
 import { ClientGone, Transaction, type Compiled, type SmtpVersion } from "./transaction.ts";
 
@@ -34,6 +35,7 @@ export class Conversations {
   readonly #slot: SmtpSlot;
   readonly #clients = new WeakMap<SMTPServerSession, Client>();
   readonly #transactions = new Set<Transaction>();
+  readonly #putOff = new PutOff();
 
   constructor(host: Host, slot: SmtpSlot) {
     this.#host = host;
@@ -219,7 +221,9 @@ export class Conversations {
     const problem = known ?? problems.internal({ cause: error });
     const refusal = refusalOf(problem, step, version.compiled.replies);
     const told = { code: problem.code, reply: refusal.responseCode };
-    if (problem.status >= 500) ctx.log.error({ err: problem.cause ?? problem, ...told }, "a mail could not be taken");
+    if (problem.status === 503) this.#putOff.tell(this.#slot.log, problem, refusal.responseCode);
+    else if (problem.status >= 500)
+      ctx.log.error({ err: problem.cause ?? problem, ...told }, "a mail could not be taken");
     else ctx.log.info({ ...told, step }, "refused");
     return refusal;
   }
