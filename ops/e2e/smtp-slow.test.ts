@@ -224,4 +224,37 @@ story("600 that never begin TLS take up the places of their address alone", asyn
   for (const socket of all) socket.destroy();
 });
 
+story("SIGTERM: who does not end his mail in the time for that is told to come again, and it ends well", async () => {
+  const env = { SHUTDOWN_DRAIN_SECONDS: "2" };
+  const stopping = await startSystem({ smtp: true, env });
+  const greeted = async ({ tls = false } = {}) => {
+    const client = await dial(tls ? stopping.smtp.tlsPort : stopping.smtp.port, { tls });
+    clients.push(client);
+    await client.hear();
+    await client.say("EHLO client.example");
+    return client;
+  };
+  const [begun, quiet, dripping, large, upgrading] = (await Promise.all(
+    [false, false, true, false, false].map((tls) => greeted({ tls })),
+  )) as [Dialogue, Dialogue, Dialogue, Dialogue, Dialogue];
+  await begun.say("MAIL FROM:<ann@example.com>");
+  for (const client of [quiet, dripping, large]) assert.is((await client.begin()).code, 354);
+  quiet.send("Subject: half\r\n\r\n");
+  drip(dripping, "x\r\n");
+  large.send(`Subject: large\r\n\r\n${"x".repeat(5 * 2 ** 20)}\r\n`);
+  await upgrading.say("MAIL FROM:<ann@example.com>");
+  await upgrading.say("STARTTLS");
+  const started = performance.now();
+  const stopped = stopping.stop();
+  for (const client of [begun, quiet, dripping, large]) {
+    assert.match((await client.hear()).text, /^421 4\.3\.2 /);
+    await client.ended();
+  }
+  assert.ok(performance.now() - started >= 2000, "they had their time");
+  assert.equal(await stopped, { code: 0, signal: null });
+  assert.ok(performance.now() - started < 6000, "it does not wait for more");
+  const { stdout } = await stopping.output();
+  assert.not.match(stdout, /"level":"error"|stopped before/);
+});
+
 story.run();

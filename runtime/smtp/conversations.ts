@@ -172,6 +172,11 @@ export class Conversations {
     return transaction !== undefined && !transaction.isAbandoned;
   }
 
+  /** Whether a client has handed over a mail and waits for its answer. */
+  isAnswering(session: SMTPServerSession): boolean {
+    return this.#clients.get(session)?.deadline === Infinity;
+  }
+
   /** Ends the transactions that their clients have given up. */
   endAbandoned(): void {
     for (const transaction of this.#transactions) {

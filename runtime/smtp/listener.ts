@@ -1,8 +1,12 @@
 /** The open ports of one SMTP function. Its versions come and go behind them. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { SMTPServerOptions, SMTPServerSession } from "smtp-server";
 import type { Resources } from "../context.ts";
+import type { Host } from "../host/host.ts";
+import { Limited } from "../host/time-limits.ts";
 import { OperatorError } from "../house.ts";
 import { openCertificate, type Certificate, type OpenCertificate } from "./certificate.ts";
+import type { Connection } from "./connection.ts";
 import type { Conversations, SmtpSlot } from "./conversations.ts";
 import { Server, type ServerRules } from "./server.ts";
 import type { Compiled } from "./transaction.ts";
@@ -11,6 +15,8 @@ import type { Compiled } from "./transaction.ts";
 const sweepMs = 500;
 /** Longest TLS handshake, in milliseconds: it is a matter of programs alone, and holds a place that nobody has yet. */
 const handshakeMs = 30_000;
+/** How long clients have to read that they have to go, before they are cut, when there is no time left to stop. */
+const lastWordMs = 100;
 
 export interface SmtpListener {
   /** Connections that are open. */
@@ -23,18 +29,17 @@ export interface SmtpListener {
   adapt(compiled: Compiled): void;
   /**
    * Opens no new connection, and ends those that hand over no mail at this moment; each of the others ends with its
-   * mail. Resolves when all have.
+   * mail. Resolves when all have. When the host's time to stop is over before that, those whose mail is not complete are
+   * sent away: they keep it, and come again.
    */
   stop(): Promise<void>;
-  /** Cuts the connections that are left. */
-  cut(): void;
 }
 
 /** Throws a sentence for whoever runs the system when a port cannot be opened, or a certificate cannot be used. */
 export async function openListener(
   slot: SmtpSlot,
   conversations: Conversations,
-  resources: Resources,
+  { resources, timeLimits }: Pick<Host, "resources" | "timeLimits">,
 ): Promise<SmtpListener> {
   const { port, tlsPort, certificate: files } = slot.current.compiled;
   const servers: Server[] = [];
@@ -61,8 +66,21 @@ export async function openListener(
     throw error;
   }
 
-  const all = function* () {
-    for (const server of servers) yield* server.clients();
+  const all = () => servers.flatMap((server) => [...server.clients()]);
+  const idle = () => all().filter((client) => !conversations.isBusy(client.session));
+  const sendAway = (clients: readonly Connection[]) => {
+    for (const client of clients) client.send(421, "4.3.2 Closing");
+  };
+  const cutRest = async () => {
+    const notWaiting = () => all().filter((client) => !conversations.isAnswering(client.session));
+    const told = notWaiting();
+    sendAway(told);
+    await pause(lastWordMs);
+    for (const client of told) {
+      client.cut();
+      conversations.left(client.session);
+    }
+    sendAway(notWaiting()); // Those who have had their answer meanwhile.
   };
   const sweep = setInterval(() => {
     const now = performance.now();
@@ -70,8 +88,8 @@ export async function openListener(
     for (const server of servers) server.endLateHandshakes(now);
     for (const client of all()) {
       if (conversations.isOverdue(client.session, now)) client.send(421, "4.4.2 This takes too long");
-      else if (conversations.isClosing && !conversations.isBusy(client.session)) client.send(421, "4.3.2 Closing");
     }
+    if (conversations.isClosing) sendAway(idle());
   }, sweepMs).unref();
 
   return {
@@ -93,16 +111,15 @@ export async function openListener(
     },
     async stop() {
       conversations.isClosing = true;
-      const closed = servers.map((server) => server.closeDoor());
-      for (const client of all()) {
-        if (!conversations.isBusy(client.session)) client.send(421, "4.3.2 Closing");
-      }
+      const closed = Promise.all(servers.map((server) => server.closeDoor()));
+      sendAway(idle());
       certificate?.close();
-      await Promise.all(closed);
+      const { promise: cut, resolve } = Promise.withResolvers<void>();
+      const timeToStop = new Limited(Infinity, () => resolve(cutRest()));
+      timeLimits.add(timeToStop);
+      await Promise.race([closed, cut]);
+      timeLimits.delete(timeToStop);
       clearInterval(sweep);
-    },
-    cut() {
-      for (const client of all()) client.close();
     },
   };
 }

@@ -25,7 +25,7 @@ export function smtpTrigger(host: Host): Trigger {
     // Loaded where it is used: not every process listens.
     const { openListener } = await import("../smtp/listener.ts");
     const conversations = new Conversations(host, slot);
-    const listener = await openListener(slot, conversations, host.resources);
+    const listener = await openListener(slot, conversations, host);
     const { compiled } = slot.current;
     for (const { port, tls } of listener.ports) slot.log.info({ port, tls }, "taking mail by SMTP");
     if (compiled.tlsPort > 0 && !compiled.certificate) {
