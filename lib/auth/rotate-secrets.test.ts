@@ -4,6 +4,8 @@ import * as assert from "uvu/assert";
 import { aCaller, aMail, confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
 import { freshDatabase } from "../../ops/harness/test.ts";
 import { acceptMail } from "../mail/accept.ts";
+import { jobRelay } from "../schedule/job-mail.ts";
+import { createJob } from "../schedule/jobs.ts";
 import { openRelay, sealRelay } from "../senders/own-relay.ts";
 import { rotateSecrets } from "./rotate-secrets.ts";
 import { createSenderConfig, readSenderConfig, updateSenderConfig } from "./sender-configs.ts";
@@ -60,6 +62,29 @@ test("the password of a mail's own relay moves over, too", async ({ open }) => {
   const after = await open(b);
   const { rows } = await after.ctx.db.query<{ relay: unknown }>("SELECT relay FROM mails WHERE id = $1", [id]);
   assert.equal(openRelay(after.ctx, rows[0]?.relay, id), relay);
+});
+
+test("the passwords of scheduled mail move over, too", async ({ open }) => {
+  const before = await open(a);
+  const job = { progcode: "STAY", sender: "a@acme.example", recipients: "b@acme.example", subject: "x", body: "x" };
+  const relay = { smtphost: "relay.example", smtpuser: "u", smtppassword: `${confidential} relay` };
+  const { id } = await createJob(before.ctx, { ...job, ...relay, nextexecutetime: "2025-10-07 11:00" });
+  // Written in clear: left to the schedule that seals it.
+  await before.ctx.db.query(`INSERT INTO tblschedulemail (progcode, sender, recipients, subject, body, nextexecutetime,
+    smtppassword) VALUES ('X', 'x', 'x', 'x', 'x', now(), 'clear')`);
+  const both = await open(b, a);
+  assert.equal(await rotateSecrets(both.ctx), { resealed: 1, failed: [] });
+  const after = await open(b);
+  const { rows } = await after.ctx.db.query<Parameters<typeof jobRelay>[1]>(
+    "SELECT smtphost, smtpport, smtpuser, smtppassword, smtpsecure FROM tblschedulemail WHERE id = $1",
+    [id],
+  );
+  const [kept] = rows;
+  assert.equal(kept && jobRelay(after.ctx, kept)?.auth, {
+    kind: "password",
+    user: "u",
+    password: `${confidential} relay`,
+  });
 });
 
 test("what no key opens is named, and the rest is sealed anew", async ({ open }) => {

@@ -10,7 +10,7 @@ import { sealRelay } from "../senders/own-relay.ts";
 import type { Claimed } from "./claim.sql.ts";
 import type { ExecutionStatus } from "./job.ts";
 import { jobDraft, jobRelay, relayFaults } from "./job-mail.ts";
-import { neverFires, nextRun, planFaults } from "./plan.ts";
+import { neverFires, planFaults, type NextRun } from "./plan.ts";
 
 /** Whose mail it is: jobs belong to the service, and not to a client. Limits of clients and recipients are not for it. */
 export const service = new Caller({
@@ -44,9 +44,9 @@ export interface Made {
 }
 
 /** Never throws: a job that nothing is prepared for fails alone, and not again and again with all that are beside it. */
-export function makeMail(ctx: Context, job: Claimed): Made {
+export function makeMail(ctx: Context, job: Claimed, nextRun: NextRun): Made {
   try {
-    const next = nextTime(ctx, job);
+    const next = nextTime(ctx, job, nextRun);
     const draft = jobDraft(job, ctx.clock.now());
     const relay = ownRelay(ctx, job);
     const faults = [draft, relay, next].filter((part) => Array.isArray(part)).flat();
@@ -79,7 +79,7 @@ function runOf(job: Claimed, nextexecutetime: Date): Omit<Run, "executionstatus"
  * When a job is due next, or what is wrong with its plan: one that repeats by its plan, and once for all that it missed.
  * A run by hand before its time leaves the plan alone. The time stays where there is no plan, or no day in it any more.
  */
-function nextTime({ config }: Context, job: Claimed): Date | Detail[] {
+function nextTime({ config }: Context, job: Claimed, nextRun: NextRun): Date | Detail[] {
   const { cronexpr, timezone, nextexecutetime, lastexecutetime } = job;
   if (cronexpr === null || nextexecutetime > lastexecutetime) return nextexecutetime;
   const next = nextRun(cronexpr, timezone ?? config.scheduleTimezone, lastexecutetime);

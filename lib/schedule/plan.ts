@@ -98,6 +98,19 @@ export function nextRun(line: string, timeZone: string, after: Date): Date | nul
   return isTimeZone(timeZone) ? (parsed(line, timeZone)?.nextRun(after) ?? null) : null;
 }
 
+export type NextRun = typeof nextRun;
+
+/** `nextRun` that looks for each time once: of the jobs that are due together, many have one plan. */
+export function rememberedRuns(): NextRun {
+  const known = new Map<string, Date | null>();
+  return (line, timeZone, after) => {
+    const key = JSON.stringify([line, timeZone, after.getTime()]);
+    let next = known.get(key);
+    if (next === undefined) known.set(key, (next = nextRun(line, timeZone, after)));
+    return next;
+  };
+}
+
 function parsed(line: string, timezone: string): Cron | undefined {
   try {
     return new Cron(line.trim(), { paused: true, mode: "5-part", timezone });

@@ -9,6 +9,7 @@ import type { Queryable } from "../resources/database.ts";
 import * as sql from "./claim.sql.ts";
 import type { Claimed, HandedOver } from "./claim.sql.ts";
 import { makeMail, service, type Made, type Run } from "./make-mail.ts";
+import { rememberedRuns } from "./plan.ts";
 import { jobCannotRun, jobIsProcessing, jobNotFound } from "./problems.ts";
 
 /** Most jobs of one transaction, and most bytes of their bodies: they are in memory meanwhile. */
@@ -85,7 +86,8 @@ async function inTransaction(ctx: Context, claim: (tx: Queryable) => Promise<Cla
   using turn = await ctx.scheduleTurns.take(1, { withinMs: turnMs, signal: ctx.signal });
   if (!turn) throw problems.unavailable({ message: "Too many callers run scheduled mail at once; try again shortly" });
   const results = await ctx.db.transaction(async (tx) => {
-    const made = (await claim(tx)).map((job) => makeMail(ctx, job));
+    const next = rememberedRuns();
+    const made = (await claim(tx)).map((job) => makeMail(ctx, job, next));
     const mails = made.flatMap(({ mail }) => mail?.row ?? []);
     const rows = mails.map((row, i) => ({ ...row, i, idempotency_key: null, body_hash: null }));
     if (rows.length > 0) await tx.query(acceptMails.sql, [JSON.stringify(rows)]);

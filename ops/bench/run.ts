@@ -14,7 +14,7 @@ import { table } from "./table.ts";
 
 const help = `npm run bench -- [options]
 
-  --only <name>   runtime, accept, sent, status, history, totals, memory or smtp
+  --only <name>   runtime, accept, sent, status, history, totals, memory, smtp or schedule
   --rounds <n>    rounds, each of every contender (5)
   --seconds <n>   of each measurement (4)
   --workers <n>   mails delivered at once by a worker (64)
@@ -52,6 +52,7 @@ const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
   history: async (plan) => (await import("./history.ts")).measureHistory(plan),
   totals: async (plan) => (await import("./totals.ts")).measureTotals(plan),
   memory: async (plan) => (await import("./memory.ts")).measureMemory(plan),
+  schedule: async (plan) => (await import("./schedule.ts")).measureSchedule(plan),
   async smtp(plan) {
     await installPeers(tell);
     return (await import("./smtp.ts")).measureSmtp(plan);

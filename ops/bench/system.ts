@@ -13,10 +13,14 @@ import { root, startApp, startHouse, type App, type Profile } from "./app.ts";
 
 const run = promisify(execFile);
 
-/** The functions of a container that takes mail in by HTTP, of one that takes it in by SMTP, and of one that delivers it. */
+/**
+ * The functions of a container that takes mail in by HTTP, of one that takes it in by SMTP, of one that
+ * runs scheduled mail, and of one that delivers it.
+ */
 export const roles = {
   api: "health,mail/send,mail/send-batch,mail/status,mail/history,auth/*",
   smtp: "mail/receive",
+  scheduler: "schedule/*",
   worker: "mail/deliver,mail/publish-stranded,mail/release-expired,mail/sum-totals",
 };
 

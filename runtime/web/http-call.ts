@@ -190,10 +190,7 @@ export class HttpCall extends Limited implements CallSource {
     const { compiled } = this.#version;
     let body = result;
     let { status } = compiled;
-    const headers: Record<string, string> = {
-      "content-type": "application/json; charset=utf-8",
-      "x-request-id": this.#id,
-    };
+    const headers: Record<string, string> = { "x-request-id": this.#id };
     if (result instanceof Reply) {
       body = result.body;
       status = result.status;
@@ -202,6 +199,7 @@ export class HttpCall extends Limited implements CallSource {
     if (compiled.returns) checkReply(compiled.returns, body);
     this.#returned = body;
     const data = compiled.style.envelope ? compiled.style.envelope(body, status) : body;
+    if (status !== 204) headers["content-type"] ??= "application/json; charset=utf-8";
     const empty = status === 204 || this.#incoming.method === "HEAD";
     return new Answer(status, headers, empty ? null : JSON.stringify(data));
   }
