@@ -21,6 +21,7 @@ interface Client {
   transaction: Transaction | undefined;
   /** When what the client is doing must be over (`performance.now()`); Infinity while it waits for us. */
   deadline: number;
+  hasLeft: boolean;
 }
 
 /** Tries to sign in before a connection ends. */
@@ -87,6 +88,8 @@ export class Conversations {
     try {
       const caller = await access.check(asSeen(session, client.credentials), ctx);
       await access.sender?.(from, caller, ctx);
+      // Nobody would end its transaction.
+      if (client.hasLeft) throw new ClientGone("The client has gone before it was let in");
       client.transaction = new Transaction(version, ctx, session, caller);
       this.#transactions.add(client.transaction);
     } catch (error) {
@@ -158,7 +161,9 @@ export class Conversations {
   /** A client has gone. */
   left(session: SMTPServerSession): void {
     const client = this.#clients.get(session);
-    if (client) this.#end(client);
+    if (!client) return;
+    client.hasLeft = true;
+    this.#end(client);
   }
 
   /** Whether a client has taken longer than it may. */
@@ -190,7 +195,7 @@ export class Conversations {
     let client = this.#clients.get(session);
     if (!client) {
       const deadline = performance.now() + this.#slot.current.compiled.patience.mailMs;
-      client = { credentials: undefined, failures: 0, transaction: undefined, deadline };
+      client = { credentials: undefined, failures: 0, transaction: undefined, deadline, hasLeft: false };
       this.#clients.set(session, client);
     }
     // STARTTLS forgets who has signed in before (RFC 3207, section 4.2).

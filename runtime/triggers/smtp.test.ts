@@ -213,6 +213,30 @@ test("a client that goes before the final dot leaves a handler that hears of it,
   assert.match(await listener.metrics(), /function_calls_total\{function="tried",trigger="smtp",outcome="451"\} 1/);
 });
 
+test("so does one that goes while it is looked up whether it may send", async () => {
+  const { promise: found, resolve } = Promise.withResolvers<undefined>();
+  let asked = false;
+  const access: SmtpAccess<undefined> = {
+    name: "slow",
+    check() {
+      asked = true;
+      return found;
+    },
+    trusts: () => true,
+  };
+  const { port, listener } = await listen({ access });
+  const client = await meet(port);
+  await client.say("EHLO x");
+  client.send("MAIL FROM:<ann@example.com>\r\n");
+  await until(() => asked);
+  client.close();
+  await until(async () => /smtp_connections\{[^}]*\} 0/.test(await listener.metrics()));
+  await pause(50);
+  resolve(undefined);
+  await pause(50);
+  assert.match(await listener.metrics(), /function_calls_in_progress\{[^}]*\} 0/);
+});
+
 test("one address has only so many connections, and others still have theirs", async () => {
   const { port } = await listen({ connections: { total: 10, perAddress: 2 } });
   await meet(port);
