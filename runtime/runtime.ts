@@ -8,7 +8,7 @@ import { discover, isSelected } from "./host/discover.ts";
 import type { AnsweredCall, Defaults, Host } from "./host/host.ts";
 import { load, type Fault } from "./host/load.ts";
 import { Metrics } from "./host/metrics.ts";
-import type { Loaded } from "./host/slot.ts";
+import type { Loaded, Version } from "./host/slot.ts";
 import { TimeLimits } from "./host/time-limits.ts";
 import { OperatorError, type RuntimeSettings } from "./house.ts";
 import { httpTrigger } from "./triggers/http.ts";
@@ -96,6 +96,11 @@ export async function createRuntime(options: RuntimeOptions) {
     isReady: () => state === "ready" && (settings.isReady?.() ?? true),
   });
 
+  function faultsBeside(one: Loaded): Fault[] {
+    const others = [...functions.values()].filter((other) => other.name !== one.name);
+    return check([...others, one]).filter((fault) => fault.file === one.file);
+  }
+
   async function mount(one: Loaded): Promise<void> {
     await triggers.get(one.definition.kind)?.mount(one);
     functions.set(one.name, one);
@@ -130,6 +135,40 @@ export async function createRuntime(options: RuntimeOptions) {
     },
 
     /**
+     * Mounts a version, in place of the one that runs if there is one; what was tried is tried no more. Returns what is
+     * wrong with it beside the other functions: then nothing has changed.
+     */
+    async replace(one: Loaded): Promise<Fault[]> {
+      const faults = faultsBeside(one);
+      if (faults.length > 0) return faults;
+      const previous = functions.get(one.name);
+      if (previous && previous.definition.kind !== one.definition.kind) await unmount(one.name);
+      if (state === "starting" && one.definition.kind !== "http") functions.set(one.name, one);
+      else await mount(one);
+      triggers.get(one.definition.kind)?.endTrial(one.name);
+      return [];
+    },
+
+    /** What is wrong with a version beside the other functions. */
+    faultsBeside,
+
+    /** Gives a version a share of the calls, beside the one that runs. Returns what is wrong with it, as `replace` does. */
+    try(one: Loaded, share: number): Fault[] {
+      const faults = faultsBeside(one);
+      if (faults.length === 0) triggers.get(one.definition.kind)?.try(one, share);
+      return faults;
+    },
+
+    endTrial(name: string): void {
+      for (const trigger of triggers.values()) trigger.endTrial(name);
+    },
+
+    /** What runs of a function: the mounted version, and the one on trial. */
+    versions: (name: string): Version[] => [...triggers.values()].flatMap((trigger) => trigger.versions(name)),
+
+    unmount,
+
+    /**
      * Brings the mounted functions in line with the files, given the paths (relative to the root) that changed.
      * What is faulty keeps its old version and is reported; the rest is swapped, mounted or unmounted.
      */
@@ -150,8 +189,7 @@ export async function createRuntime(options: RuntimeOptions) {
       done.faults.push(...fresh.faults);
       for (const { file } of affected) broken.add(file);
       for (const one of fresh.loaded) {
-        const others = [...functions.values()].filter((other) => other.name !== one.name);
-        const wrong = check([...others, one]).filter((fault) => fault.file === one.file);
+        const wrong = faultsBeside(one);
         const previous = functions.get(one.name);
         if (wrong.length === 0) broken.delete(one.file);
         if (previous?.hash === one.hash) continue;

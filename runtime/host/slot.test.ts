@@ -25,6 +25,27 @@ test("a swap is over when the old version has finished its last call, and not be
   assert.is(slot.retired.size, 0);
 });
 
+test("a version on trial gets its share of the calls, evenly, until the trial ends", async () => {
+  const slot = new Slot("x", new Version(loaded("1"), undefined));
+  const hashes = (count: number) => Array.from({ length: count }, () => slot.next().loaded.hash).join("");
+  assert.is(hashes(4), "1111");
+  await slot.try(new Version(loaded("2"), undefined), 0.25);
+  assert.is(hashes(8), "11121112");
+  const { trial } = slot;
+  assert.is(trial?.loaded.hash, "2");
+  assert.ok(trial);
+  trial.inflight++;
+  assert.is(slot.inflight, 1);
+  let over = false;
+  const ending = slot.endTrial().then(() => (over = true));
+  assert.is(hashes(4), "1111");
+  await Promise.resolve();
+  assert.not(over);
+  trial.leave();
+  await ending;
+  assert.is(slot.retired.size, 0);
+});
+
 test("a slot is idle when no version has a call, however many wait for it", async () => {
   const version = new Version(loaded("1"), undefined);
   const slot = new Slot("x", version);

@@ -19,6 +19,9 @@ export class Version<F extends AnyFunction = AnyFunction, Compiled = unknown> {
   readonly loaded: Loaded<F>;
   readonly compiled: Compiled;
   inflight = 0;
+  /** Calls that have ended, and those of them that failed by a fault of the code: what nobody foresaw, or took too long. */
+  calls = 0;
+  faults = 0;
   #whenIdle: (() => void) | undefined;
 
   constructor(loaded: Loaded<F>, compiled: Compiled) {
@@ -44,20 +47,45 @@ export class Version<F extends AnyFunction = AnyFunction, Compiled = unknown> {
   }
 }
 
+/** A version that gets a share of the calls, until it is known to be good. */
+interface Trial<V> {
+  readonly version: V;
+  /** More than 0, less than 1. */
+  readonly share: number;
+  /** How much of a call it is owed. */
+  owed: number;
+}
+
 export class Slot<F extends AnyFunction = AnyFunction, Compiled = unknown> {
   readonly name: string;
   current: Version<F, Compiled>;
   /** Versions that were swapped out and still have calls. */
   readonly retired = new Set<Version<F, Compiled>>();
+  #trial: Trial<Version<F, Compiled>> | undefined;
 
   constructor(name: string, first: Version<F, Compiled>) {
     this.name = name;
     this.current = first;
   }
 
+  /** The version that the next call is to run on. */
+  next(): Version<F, Compiled> {
+    const trial = this.#trial;
+    if (trial === undefined) return this.current;
+    trial.owed += trial.share;
+    if (trial.owed < 1) return this.current;
+    trial.owed--;
+    return trial.version;
+  }
+
+  /** The version on trial. */
+  get trial(): Version<F, Compiled> | undefined {
+    return this.#trial?.version;
+  }
+
   /** Calls in progress on every version. */
   get inflight(): number {
-    let sum = this.current.inflight;
+    let sum = this.current.inflight + (this.#trial?.version.inflight ?? 0);
     for (const version of this.retired) sum += version.inflight;
     return sum;
   }
@@ -66,13 +94,32 @@ export class Slot<F extends AnyFunction = AnyFunction, Compiled = unknown> {
   async swap(next: Version<F, Compiled>): Promise<void> {
     const previous = this.current;
     this.current = next;
-    this.retired.add(previous);
-    await previous.idle();
-    this.retired.delete(previous);
+    await this.#retire(previous);
+  }
+
+  /** From now on this share of the calls starts on `version`. Resolves when another one on trial has finished its last. */
+  async try(version: Version<F, Compiled>, share: number): Promise<void> {
+    const previous = this.#trial?.version;
+    this.#trial = { version, share, owed: 0 };
+    if (previous) await this.#retire(previous);
+  }
+
+  /** From now on all calls start on the current version. Resolves when the one on trial has finished its last. */
+  async endTrial(): Promise<void> {
+    const previous = this.#trial?.version;
+    this.#trial = undefined;
+    if (previous) await this.#retire(previous);
+  }
+
+  async #retire(version: Version<F, Compiled>): Promise<void> {
+    this.retired.add(version);
+    await version.idle();
+    this.retired.delete(version);
   }
 
   /** Resolves when no version has a call in progress. */
   async idle(): Promise<void> {
-    await Promise.all([this.current.idle(), ...[...this.retired].map((version) => version.idle())]);
+    const versions = [this.current, ...(this.#trial ? [this.#trial.version] : []), ...this.retired];
+    await Promise.all(versions.map((version) => version.idle()));
   }
 }

@@ -77,7 +77,8 @@ export class Conversations {
     if (this.isClosing) throw new SmtpRefusal([421, "4.3.2"], "This server is closing; try again");
     const client = this.#clientOf(session);
     this.#end(client);
-    const { stats, current: version } = this.#slot;
+    const { stats } = this.#slot;
+    const version = this.#slot.next();
     const { access, concurrency } = version.compiled;
     if (version.inflight >= concurrency) {
       stats.shed++;
@@ -95,6 +96,7 @@ export class Conversations {
     } catch (error) {
       const refusal = this.#refusal(error, "sender", version, ctx);
       stats.observe(refusal.responseCode, performance.now() - started);
+      version.calls++;
       throw refusal;
     }
   }
@@ -118,6 +120,7 @@ export class Conversations {
     const answered = (code: number, reply?: unknown) => {
       const durationMs = performance.now() - started;
       this.#slot.stats.observe(code, durationMs);
+      version.calls++;
       const { name } = this.#slot;
       const { remoteAddress: ip } = session;
       const { caller } = transaction;
@@ -232,9 +235,10 @@ export class Conversations {
     const refusal = refusalOf(problem, step, version.compiled.replies);
     const told = { code: problem.code, reply: refusal.responseCode };
     if (problem.status === 503) this.#putOff.tell(this.#slot.log, problem, refusal.responseCode);
-    else if (problem.status >= 500)
+    else if (problem.status >= 500) {
+      version.faults++;
       ctx.log.error({ err: problem.cause ?? problem, ...told }, "a mail could not be taken");
-    else ctx.log.info({ ...told, step }, "refused");
+    } else ctx.log.info({ ...told, step }, "refused");
     return refusal;
   }
 }

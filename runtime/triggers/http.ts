@@ -19,6 +19,7 @@ import {
   type RawParams,
 } from "../web/http-call.ts";
 import { compile } from "../web/validate.ts";
+import { trials } from "./trials.ts";
 import type { Trigger } from "./trigger.ts";
 
 const methods: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -107,6 +108,13 @@ export function httpTrigger(host: Host): HttpTrigger {
       addRoute(router, loaded.definition.method, loaded.definition.path, made);
     },
 
+    ...trials(host, {
+      slot: (name) => slots.get(name),
+      is: isHttp,
+      compile: (definition) => compileContract(host, definition),
+      way: ({ method, path }) => `${method} ${path}`,
+    }),
+
     async unmount(name) {
       const slot = slots.get(name);
       if (!slot) return;
@@ -171,7 +179,7 @@ function compileFault(schema: Parameters<typeof compile>[0]): string | undefined
   }
 }
 
-/** Starts a call on the slot's current version, or sheds it. */
+/** Starts a call on the version whose turn it is, or sheds it. */
 function call(
   host: Host,
   slot: HttpSlot,
@@ -179,8 +187,9 @@ function call(
   params: RawParams,
   reply: (answer: Answer) => void,
 ): void {
-  const { compiled, inflight } = slot.current;
-  if (inflight < compiled.concurrency) return new HttpCall(host, slot, incoming, reply).run(params);
+  const version = slot.next();
+  const { compiled, inflight } = version;
+  if (inflight < compiled.concurrency) return new HttpCall(host, slot, version, incoming, reply).run(params);
   slot.stats.shed++;
   const problem = problems.overloaded({ headers: { "retry-after": "1" } });
   reply(problemAnswer(compiled.style, problem, requestId(incoming)));

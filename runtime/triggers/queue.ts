@@ -12,6 +12,7 @@ import { Limited } from "../host/time-limits.ts";
 import { Problem, problems } from "../problem.ts";
 import type { QueueFunction, Workers } from "../queue.ts";
 import { compile, type Checker } from "../web/validate.ts";
+import { trials } from "./trials.ts";
 import type { Trigger } from "./trigger.ts";
 
 const defaultConcurrency = 10;
@@ -40,6 +41,12 @@ type QueueSlot = Slot<QueueFunction, Compiled> & Shared & { intake: Intake };
 export function queueTrigger(host: Host): Trigger {
   const slots = new Map<string, QueueSlot>();
 
+  /** On the version whose turn it is; a consumer that is being drained stays on its own. */
+  const run = (version: QueueVersion, shared: Shared, delivery: Delivery) => {
+    const slot = slots.get(version.loaded.name);
+    return deliver(host, slot?.current === version ? slot.next() : version, shared, delivery);
+  };
+
   return {
     kind: "queue",
     check: (functions) => checkQueues(host, functions.filter(isQueue)),
@@ -53,7 +60,7 @@ export function queueTrigger(host: Host): Trigger {
       const { queue, workers } = version.compiled;
       const gate = new Gate(workers, slot?.intake.gate.limit);
       const consumer = await host.broker.consume(queue, { concurrency: workers.prefetch }, (delivery) =>
-        admit(gate, () => deliver(host, version, shared, delivery)),
+        admit(gate, () => run(version, shared, delivery)),
       );
       const intake: Intake = { consumer, gate };
       if (slot) {
@@ -67,6 +74,13 @@ export function queueTrigger(host: Host): Trigger {
       shared.stats.gate = () => made.intake.gate;
       slots.set(loaded.name, made);
     },
+
+    ...trials(host, {
+      slot: (name) => slots.get(name),
+      is: isQueue,
+      compile: (definition) => compileContract(host, definition),
+      way: ({ queue }) => `a consumer of ${settle(queue, host.resources)}`,
+    }),
 
     async unmount(name) {
       const slot = slots.get(name);
@@ -183,11 +197,13 @@ async function deliver(host: Host, version: QueueVersion, shared: Shared, delive
       outcome = ((await loaded.definition.handler(request, ctx)) as Outcome | undefined) ?? outcome;
     }
   } catch (error) {
+    version.faults++;
     outcome = afterError(compiled, delivery.attempt, error);
     ctx.log.error({ err: error, outcome: outcome.kind }, `${loaded.name} failed`);
   } finally {
     host.timeLimits.delete(limit);
     shared.stats.observe(outcome.kind, performance.now() - started);
+    version.calls++;
     version.leave();
   }
   return outcome;

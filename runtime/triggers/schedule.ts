@@ -10,6 +10,7 @@ import { Limited } from "../host/time-limits.ts";
 import { problems } from "../problem.ts";
 import type { ScheduleFunction } from "../schedule.ts";
 import { settle } from "../context.ts";
+import { trials } from "./trials.ts";
 import type { Trigger } from "./trigger.ts";
 
 /** The longest wait of one timer: Node's timers overflow past 2^31 ms. */
@@ -57,6 +58,13 @@ export function scheduleTrigger(host: Host): Trigger {
       plan(made, host.now());
     },
 
+    ...trials(host, {
+      slot: (name) => slots.get(name),
+      is: isSchedule,
+      compile: parse,
+      way: ({ cron, contract: { timezone = "UTC" } }) => `run at ${cron} (${timezone})`,
+    }),
+
     async unmount(name) {
       const slot = slots.get(name);
       if (!slot) return;
@@ -100,7 +108,7 @@ function checkCron({ definition, file }: Loaded<ScheduleFunction>): Fault[] {
 /** Runs one tick, if it is this process's to run and the last run here has ended. */
 async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
   if (slot.inflight > 0) return;
-  const version = slot.current;
+  const version = slot.next();
   version.inflight++;
   const started = performance.now();
   let outcome = "done";
@@ -115,10 +123,14 @@ async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
   } catch (error) {
     outcome = "failed";
     if (host.translate(error)) ctx.log.warn({ err: error }, `${slot.name} skipped a tick: a service is away`);
-    else ctx.log.error({ err: error }, `${slot.name} failed`);
+    else {
+      version.faults++;
+      ctx.log.error({ err: error }, `${slot.name} failed`);
+    }
   } finally {
     host.timeLimits.delete(limit);
     slot.stats.observe(outcome, performance.now() - started);
+    version.calls++;
     version.leave();
   }
 }

@@ -8,6 +8,7 @@ import type { SmtpFunction } from "../smtp.ts";
 import { Conversations, type SmtpSlot } from "../smtp/conversations.ts";
 import type { SmtpListener } from "../smtp/listener.ts";
 import type { Compiled } from "../smtp/transaction.ts";
+import { trials } from "./trials.ts";
 import type { Trigger } from "./trigger.ts";
 
 /** A function, and its ports. */
@@ -65,6 +66,13 @@ export function smtpTrigger(host: Host): Trigger {
       if (closed) host.background(closed);
     },
 
+    ...trials(host, {
+      slot: (name) => mounted.get(name)?.slot,
+      is: isSmtp,
+      compile: (definition) => compileContract(host, definition),
+      way: (definition) => `a listener at ${waysOf(compileContract(host, definition))}`,
+    }),
+
     async unmount(name) {
       const one = mounted.get(name);
       if (!one) return;
@@ -117,8 +125,11 @@ function compileContract(host: Host, { contract }: SmtpFunction): Compiled {
 
 /** Whether a new version can go on behind the ports of the one before it. */
 function keepsPorts(before: Compiled, after: Compiled): boolean {
-  const ports = ({ port, tlsPort, certificate }: Compiled) => JSON.stringify([port, tlsPort, certificate]);
-  return ports(before) === ports(after) && before.plainSignIn === after.plainSignIn;
+  return waysOf(before) === waysOf(after);
+}
+
+function waysOf({ port, tlsPort, certificate, plainSignIn }: Compiled): string {
+  return JSON.stringify([port, tlsPort, certificate, plainSignIn]);
 }
 
 function checkPorts(host: Host, functions: readonly Loaded<SmtpFunction>[]): Fault[] {

@@ -73,8 +73,13 @@ export class HttpCall extends Limited implements CallSource {
   #reply: ((answer: Answer) => void) | undefined;
 
   /** `reply` is called once, whatever happens: what goes wrong is an answer too. */
-  constructor(host: Host, slot: HttpSlot, incoming: Incoming, reply: (answer: Answer) => void) {
-    const version = slot.current;
+  constructor(
+    host: Host,
+    slot: HttpSlot,
+    version: HttpVersion,
+    incoming: Incoming,
+    reply: (answer: Answer) => void,
+  ) {
     const started = performance.now();
     super(started + version.compiled.timeLimitMs);
     this.#started = started;
@@ -138,6 +143,8 @@ export class HttpCall extends Limited implements CallSource {
     this.#reply = undefined;
     const durationMs = performance.now() - this.#started;
     this.#slot.stats.observe(answer.status, durationMs);
+    this.#version.calls++;
+    if (answer.status === 500 || answer.status === 504) this.#version.faults++;
     try {
       reply(answer);
     } catch (error) {
