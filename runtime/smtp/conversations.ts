@@ -95,7 +95,7 @@ export class Conversations {
       this.#transactions.add(client.transaction);
     } catch (error) {
       const refusal = this.#refusal(error, "sender", version, ctx);
-      stats.observe(refusal.responseCode, performance.now() - started);
+      stats.observe(refusal.responseCode, performance.now() - started, version.loaded.hash);
       version.calls++;
       throw refusal;
     }
@@ -119,7 +119,7 @@ export class Conversations {
     const started = performance.now();
     const answered = (code: number, reply?: unknown) => {
       const durationMs = performance.now() - started;
-      this.#slot.stats.observe(code, durationMs);
+      this.#slot.stats.observe(code, durationMs, version.loaded.hash);
       version.calls++;
       const { name } = this.#slot;
       const { remoteAddress: ip } = session;
@@ -233,6 +233,7 @@ export class Conversations {
     const known = error instanceof Problem ? error : this.#host.translate(error);
     const problem = known ?? problems.internal({ cause: error });
     const refusal = refusalOf(problem, step, version.compiled.replies);
+    this.#slot.stats.failed(problem.code);
     const told = { code: problem.code, reply: refusal.responseCode };
     if (problem.status === 503) this.#putOff.tell(this.#slot.log, problem, refusal.responseCode);
     else if (problem.status >= 500) {

@@ -104,6 +104,7 @@ export function httpTrigger(host: Host): HttpTrigger {
       const log = host.log.child({ function: loaded.name });
       const made: HttpSlot = Object.assign(new Slot(loaded.name, version), { stats, log });
       stats.inflight = () => made.inflight;
+      stats.running = made;
       slots.set(loaded.name, made);
       addRoute(router, loaded.definition.method, loaded.definition.path, made);
     },
@@ -119,6 +120,7 @@ export function httpTrigger(host: Host): HttpTrigger {
       const slot = slots.get(name);
       if (!slot) return;
       slots.delete(name);
+      slot.stats.running = undefined;
       const { method, path } = slot.current.loaded.definition;
       removeRoute(router, method, path);
       await slot.idle();

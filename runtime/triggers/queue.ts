@@ -58,6 +58,7 @@ export function queueTrigger(host: Host): Trigger {
       const slot = slots.get(loaded.name);
       const shared: Shared = slot ?? sharedOf(host, loaded.name);
       const { queue, workers } = version.compiled;
+      shared.stats.queue = queue;
       const gate = new Gate(workers, slot?.intake.gate.limit);
       const consumer = await host.broker.consume(queue, { concurrency: workers.prefetch }, (delivery) =>
         admit(gate, () => run(version, shared, delivery)),
@@ -72,6 +73,7 @@ export function queueTrigger(host: Host): Trigger {
       const made: QueueSlot = Object.assign(new Slot(loaded.name, version), { intake, ...shared });
       shared.stats.inflight = () => made.inflight;
       shared.stats.gate = () => made.intake.gate;
+      shared.stats.running = made;
       slots.set(loaded.name, made);
     },
 
@@ -85,7 +87,9 @@ export function queueTrigger(host: Host): Trigger {
     async unmount(name) {
       const slot = slots.get(name);
       slots.delete(name);
-      if (slot) await drain(slot.intake);
+      if (!slot) return;
+      slot.stats.running = undefined;
+      await drain(slot.intake);
     },
 
     async drain() {
@@ -199,14 +203,21 @@ async function deliver(host: Host, version: QueueVersion, shared: Shared, delive
   } catch (error) {
     version.faults++;
     outcome = afterError(compiled, delivery.attempt, error);
+    if (outcome.kind !== "dead") shared.stats.failed(reasonOf(error));
     ctx.log.error({ err: error, outcome: outcome.kind }, `${loaded.name} failed`);
   } finally {
     host.timeLimits.delete(limit);
-    shared.stats.observe(outcome.kind, performance.now() - started);
+    shared.stats.observe(outcome.kind, performance.now() - started, loaded.hash);
+    if (outcome.kind === "dead") shared.stats.failed(codeOf(outcome.reason));
     version.calls++;
     version.leave();
   }
   return outcome;
+}
+
+/** Of the reason for giving up, what is the same for all messages alike. */
+function codeOf(reason: string): string {
+  return /^\w+/.exec(reason)?.[0] ?? "dead";
 }
 
 /** Runs single deliveries through a function without a broker: for tests. */
@@ -219,6 +230,9 @@ export function deliverer(host: Host, loaded: Loaded<QueueFunction>): (delivery:
 function afterError({ ladderMs }: Compiled, attempt: number, error: unknown): Outcome {
   const delayMs = ladderMs[attempt - 1];
   if (delayMs !== undefined) return { kind: "retry", delayMs };
-  const reason = error instanceof Problem ? error.code : error instanceof Error ? error.name : "error";
-  return { kind: "dead", reason };
+  return { kind: "dead", reason: reasonOf(error) };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Problem ? error.code : error instanceof Error ? error.name : "error";
 }

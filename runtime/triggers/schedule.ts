@@ -7,7 +7,7 @@ import { Slot, Version, type Loaded } from "../host/slot.ts";
 import { callSource } from "../host/call.ts";
 import type { Host } from "../host/host.ts";
 import { Limited } from "../host/time-limits.ts";
-import { problems } from "../problem.ts";
+import { Problem, problems } from "../problem.ts";
 import type { ScheduleFunction } from "../schedule.ts";
 import { settle } from "../context.ts";
 import { trials } from "./trials.ts";
@@ -54,6 +54,7 @@ export function scheduleTrigger(host: Host): Trigger {
       const log = host.log.child({ function: loaded.name });
       const made: ScheduleSlot = Object.assign(new Slot(loaded.name, version), { stats, log, timer: undefined });
       stats.inflight = () => made.inflight;
+      stats.running = made;
       slots.set(loaded.name, made);
       plan(made, host.now());
     },
@@ -70,6 +71,7 @@ export function scheduleTrigger(host: Host): Trigger {
       if (!slot) return;
       slots.delete(name);
       clearTimeout(slot.timer);
+      slot.stats.running = undefined;
       await slot.idle();
     },
 
@@ -107,7 +109,10 @@ function checkCron({ definition, file }: Loaded<ScheduleFunction>): Fault[] {
 
 /** Runs one tick, if it is this process's to run and the last run here has ended. */
 async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
-  if (slot.inflight > 0) return;
+  if (slot.inflight > 0) {
+    slot.stats.shed++;
+    return;
+  }
   const version = slot.next();
   version.inflight++;
   const started = performance.now();
@@ -122,6 +127,8 @@ async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
     else outcome = "elsewhere";
   } catch (error) {
     outcome = "failed";
+    const known = error instanceof Problem ? error : host.translate(error);
+    slot.stats.failed(known?.code ?? problems.internal.code);
     if (host.translate(error)) ctx.log.warn({ err: error }, `${slot.name} skipped a tick: a service is away`);
     else {
       version.faults++;
@@ -129,7 +136,7 @@ async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
     }
   } finally {
     host.timeLimits.delete(limit);
-    slot.stats.observe(outcome, performance.now() - started);
+    slot.stats.observe(outcome, performance.now() - started, version.loaded.hash);
     version.calls++;
     version.leave();
   }

@@ -61,6 +61,7 @@ export function smtpTrigger(host: Host): Trigger {
         if (previous) mounted.set(loaded.name, await open(previous.slot));
         throw error;
       });
+      slot.stats.running = slot;
       slot.stats.inflight = () => slot.inflight + (previous?.slot.inflight ?? 0);
       mounted.set(loaded.name, made);
       if (closed) host.background(closed);
@@ -77,6 +78,7 @@ export function smtpTrigger(host: Host): Trigger {
       const one = mounted.get(name);
       if (!one) return;
       mounted.delete(name);
+      one.slot.stats.running = undefined;
       await one.listener.stop();
       await one.slot.idle();
     },

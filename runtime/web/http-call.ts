@@ -73,13 +73,7 @@ export class HttpCall extends Limited implements CallSource {
   #reply: ((answer: Answer) => void) | undefined;
 
   /** `reply` is called once, whatever happens: what goes wrong is an answer too. */
-  constructor(
-    host: Host,
-    slot: HttpSlot,
-    version: HttpVersion,
-    incoming: Incoming,
-    reply: (answer: Answer) => void,
-  ) {
+  constructor(host: Host, slot: HttpSlot, version: HttpVersion, incoming: Incoming, reply: (answer: Answer) => void) {
     const started = performance.now();
     super(started + version.compiled.timeLimitMs);
     this.#started = started;
@@ -142,7 +136,7 @@ export class HttpCall extends Limited implements CallSource {
     if (!reply) return;
     this.#reply = undefined;
     const durationMs = performance.now() - this.#started;
-    this.#slot.stats.observe(answer.status, durationMs);
+    this.#slot.stats.observe(answer.status, durationMs, this.#version.loaded.hash);
     this.#version.calls++;
     if (answer.status === 500 || answer.status === 504) this.#version.faults++;
     try {
@@ -167,6 +161,7 @@ export class HttpCall extends Limited implements CallSource {
 
   override expire(): void {
     const problem = problems.timeLimit();
+    this.#slot.stats.failed(problem.code);
     this.#ctx.abort(problem);
     this.#answer(problemAnswer(this.#version.compiled.style, problem, this.#id));
   }
@@ -215,6 +210,8 @@ export class HttpCall extends Limited implements CallSource {
     if (error instanceof ClientGone) return new Answer(499, {}, null);
     const known = error instanceof Problem ? error : this.#host.translate(error);
     const problem = known ?? problems.internal({ cause: error });
+    // After its time was up that has been counted.
+    if (this.#reply) this.#slot.stats.failed(problem.code);
     if (problem.status >= 500) {
       this.#ctx.log.error({ err: problem.cause ?? problem, code: problem.code }, "call failed");
     }

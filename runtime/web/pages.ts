@@ -21,6 +21,7 @@ export function runtimePages(http: HttpTrigger, options: PageOptions): void {
   http.page("/health/ready", async () =>
     options.isReady() ? jsonAnswer(200, { status: "ready" }) : jsonAnswer(503, { status: "not ready" }),
   );
+  options.metrics.gauge("runtime_ready", "Whether this process takes calls", () => Number(options.isReady()));
   http.page("/metrics", async () => {
     const { registry } = options.metrics;
     return new Answer(200, { "content-type": registry.contentType }, await registry.metrics());
