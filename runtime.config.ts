@@ -130,6 +130,8 @@ async function open(config: Config, opening: Opening) {
     spool: openSpool({ newFile: attachments.newFile, ...spoolBytes }),
     parsing: openParsingTurns(parsingBytes),
     relayNetworks: openNetworks(config.smtp.networks),
+    smtpProxies: openNetworks(config.smtp.proxyNetworks),
+    trustedProxies: openNetworks(config.trustedProxies),
     inbox: await openInbox(join(config.dataDir, "inbox")),
     sendgrid: config.sendgrid && own(openSendGrid(config.sendgrid)),
     graph: own(openGraph()),
@@ -179,7 +181,7 @@ export default defineHouse({
 
   settings: (resources) => ({
     functions: resources.config.functions,
-    http: { port: resources.config.port },
+    http: { port: resources.config.port, trustsProxy: resources.trustedProxies.has },
     production: resources.config.production,
     defaults: { concurrency: 1000, timeLimitMs: 30_000, bodyLimit: 2 ** 20 },
     broker: resources.broker,

@@ -35,6 +35,7 @@ test("with nothing set, everything is embedded and has the documented defaults",
     functions: ["*"],
     publicUrl: "http://localhost:8080",
     maxRequestBytes: 110 * 2 ** 20,
+    trustedProxies: [],
     databaseUrl: undefined,
     databasePoolSize: 20,
     rabbitmqUrl: undefined,
@@ -67,6 +68,7 @@ test("with nothing set, everything is embedded and has the documented defaults",
       authRequired: false,
       authWithoutTls: false,
       networks: ["127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"],
+      proxyNetworks: [],
       allowedDomains: [],
       maxMessageBytes: 25 * 2 ** 20,
       connections: { total: 500, perAddress: 100 },
@@ -138,6 +140,13 @@ test("networks and domains that SMTP is open to are read, and each that is none 
     'SMTP_ALLOWED_DOMAINS has "no domain", which is no domain name',
     'SMTP_ALLOWED_NETWORKS has "10.0.0.0/33", which is no network, such as 10.0.0.0/8',
     'SMTP_ALLOWED_NETWORKS has "corp.example", which is no network, such as 10.0.0.0/8',
+  ]);
+  const proxies = { SMTP_PROXY_NETWORKS: "10.9.0.2", TRUSTED_PROXIES: "10.9.0.0/24, ::1" };
+  assert.equal(read(proxies).smtp.proxyNetworks, ["10.9.0.2"]);
+  assert.equal(read(proxies).trustedProxies, ["10.9.0.0/24", "::1"]);
+  assert.equal(faults({ SMTP_PROXY_NETWORKS: "haproxy", TRUSTED_PROXIES: "*" }), [
+    'SMTP_PROXY_NETWORKS has "haproxy", which is no network, such as 10.0.0.0/8',
+    'TRUSTED_PROXIES has "*", which is no network, such as 10.0.0.0/8',
   ]);
   assert.equal(faults({ SMTP_INBOUND_PORT: "8080" }), ["SMTP_INBOUND_PORT and the other ports must differ"]);
   assert.is(read({ SMTP_INBOUND_PORT: "0", SMTP_INBOUND_TLS_PORT: "0" }).smtp.port, 0);

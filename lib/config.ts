@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { cacheUrl, decodeKey, domains, list, networkList, privateKey } from "./config/readers.ts";
+import { fileOf, readSecretFiles } from "./config/secret-files.ts";
 import { checkTogether, type ConfigFault } from "./config/together.ts";
 import { Environment, properties } from "./config/variables.ts";
 
@@ -35,6 +36,8 @@ export interface SmtpConfig {
   authWithoutTls: boolean;
   /** Whose clients need not sign in. */
   networks: readonly string[];
+  /** Of proxies, which say by the PROXY protocol who their clients are. */
+  proxyNetworks: readonly string[];
   /** Of senders, in lower case; empty: any. */
   allowedDomains: readonly string[];
   maxMessageBytes: number;
@@ -53,6 +56,8 @@ export interface Config {
   dataDir: string;
   publicUrl: string;
   maxRequestBytes: number;
+  /** Networks of proxies, whose X-Forwarded-For says who their clients are. */
+  trustedProxies: readonly string[];
   /** Absent: embedded. */
   databaseUrl: string | undefined;
   databasePoolSize: number;
@@ -96,10 +101,11 @@ export interface Config {
   shutdown: { noticeMs: number; drainMs: number };
 }
 
-/** Reads the environment. Returns the configuration, or everything that is wrong with it. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config | ConfigFault[] {
+/** Reads the environment, and files of secrets. Returns the configuration, or everything that is wrong with it. */
+export function readConfig(variables: Readonly<Record<string, string | undefined>>): Config | ConfigFault[] {
+  const { env, files, faults } = readSecretFiles(variables);
+  const isWhole = faults.length === 0;
   const given: Record<string, unknown> = {};
-  const faults: ConfigFault[] = [];
   for (const [name, schema] of Object.entries<VariableSchema>(properties)) {
     const raw = env[name]?.trim();
     given[name] = raw === undefined || raw === "" ? schema.default : coerce(schema, raw);
@@ -108,8 +114,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     given[name] = schema.default; // So that what else is wrong can be told, too.
   }
   const values = Value.Parse(Environment, given);
-  faults.push(...checkTogether(values));
-  return faults.length > 0 ? faults : shape(values);
+  // A secret that could not be read would look like one that is not set.
+  if (isWhole) faults.push(...checkTogether(values));
+  if (faults.length === 0) return shape(values);
+  return faults.map(({ variable, message }) => ({
+    variable: files.has(variable) ? fileOf(variable) : variable,
+    message,
+  }));
 }
 
 type VariableSchema = TSchema & { default?: unknown; description?: string };
@@ -143,6 +154,7 @@ function shape(values: Environment): Config {
     dataDir,
     publicUrl: publicUrl(values),
     maxRequestBytes: values.MAX_REQUEST_SIZE_MB * 2 ** 20,
+    trustedProxies: networkList(values.TRUSTED_PROXIES),
     databaseUrl: values.DATABASE_URL || undefined,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     rabbitmqUrl: values.RABBITMQ_URL || undefined,
@@ -227,6 +239,7 @@ function smtp(values: Environment, dataDir: string): SmtpConfig {
     authRequired: values.SMTP_AUTH_REQUIRED,
     authWithoutTls: values.SMTP_AUTH_WITHOUT_TLS,
     networks: networkList(values.SMTP_ALLOWED_NETWORKS),
+    proxyNetworks: networkList(values.SMTP_PROXY_NETWORKS),
     allowedDomains: domains(values.SMTP_ALLOWED_DOMAINS),
     maxMessageBytes: values.SMTP_MAX_MESSAGE_SIZE_MB * 2 ** 20,
     connections: { total: values.SMTP_MAX_CONNECTIONS, perAddress: values.SMTP_MAX_CONNECTIONS_PER_ADDRESS },

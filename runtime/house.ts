@@ -20,7 +20,12 @@ export interface Opening {
 export interface RuntimeSettings {
   /** Globs of function names, as in `FUNCTIONS`. */
   functions: readonly string[];
-  http: { port: number; host?: string };
+  http: {
+    port: number;
+    host?: string;
+    /** Whether an address is that of a proxy whose X-Forwarded-For is believed. Without it, none is. */
+    trustsProxy?: (address: string) => boolean;
+  };
   /** Strict and quiet: no reply checks, no restart hints, JSON logs. */
   production: boolean;
   defaults: Defaults;

@@ -1,6 +1,5 @@
 /** Values of variables that are more than a text. */
 import { createPrivateKey } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { Environment } from "./variables.ts";
 
 export function list(value: string): string[] {
@@ -36,16 +35,9 @@ export function cacheUrl({ KEYDB_URL: given, KEYDB_PASSWORD: password }: Environ
 }
 
 /** The signing key in PEM, undefined when none is given, an error that says what is wrong with it. */
-export function privateKey(values: Environment): string | undefined | Error {
-  let pem = values.JWT_PRIVATE_KEY.replaceAll("\\n", "\n");
-  if (pem === "" && values.JWT_PRIVATE_KEY_FILE !== "") {
-    try {
-      pem = readFileSync(values.JWT_PRIVATE_KEY_FILE, "utf8");
-    } catch {
-      return new Error("names a file that cannot be read");
-    }
-  }
-  if (pem === "") return undefined;
+export function privateKey({ JWT_PRIVATE_KEY: given }: Environment): string | undefined | Error {
+  if (given === "") return undefined;
+  const pem = given.replaceAll("\\n", "\n");
   try {
     const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(pem);
     const bits = asymmetricKeyDetails?.modulusLength ?? 0;

@@ -33,9 +33,10 @@ export function checkTogether(values: Environment): ConfigFault[] {
       }
     }
   }
-  for (const network of networkList(values.SMTP_ALLOWED_NETWORKS)) {
-    if (!isNetwork(network)) {
-      fault("SMTP_ALLOWED_NETWORKS", `has "${network.slice(0, 60)}", which is no network, such as 10.0.0.0/8`);
+  for (const variable of ["SMTP_ALLOWED_NETWORKS", "SMTP_PROXY_NETWORKS", "TRUSTED_PROXIES"] as const) {
+    for (const network of networkList(values[variable])) {
+      if (isNetwork(network)) continue;
+      fault(variable, `has "${network.slice(0, 60)}", which is no network, such as 10.0.0.0/8`);
     }
   }
   if (!isTimeZone(values.SCHEDULE_TIMEZONE)) {
@@ -50,7 +51,7 @@ export function checkTogether(values: Environment): ConfigFault[] {
   const ports = [values.API_PORT, values.SMTP_INBOUND_PORT, values.SMTP_INBOUND_TLS_PORT].filter((one) => one !== 0);
   if (new Set(ports).size < ports.length) fault("SMTP_INBOUND_PORT", "and the other ports must differ");
   const key = privateKey(values);
-  if (key instanceof Error) fault(values.JWT_PRIVATE_KEY ? "JWT_PRIVATE_KEY" : "JWT_PRIVATE_KEY_FILE", key.message);
+  if (key instanceof Error) fault("JWT_PRIVATE_KEY", key.message);
   if (values.JWT_SECRET !== "" && values.JWT_SECRET.length < 16)
     fault("JWT_SECRET", "must have at least 16 characters");
   if (values.APP_ENV === "production" && key === undefined && values.JWT_SECRET === "") {

@@ -14,7 +14,7 @@ const oneOf = <const T extends string[]>(values: [...T], fallback: T[number], de
     { default: fallback, description },
   );
 
-/** A description marked `secret`: the value is never shown. */
+/** A description marked `secret`: the value is never shown, and may come in a file (`NAME_FILE`). */
 export const properties = {
   APP_ENV: oneOf(["development", "production", "test"], "development", "Which checks and defaults hold"),
   API_PORT: port(8080, "Port of the HTTP API"),
@@ -23,6 +23,7 @@ export const properties = {
   DATA_DIR: text("Folder of the embedded database, keys, the sandbox inbox and the first admin token", ".data"),
   PUBLIC_URL: text("Address of this system as its clients see it"),
   MAX_REQUEST_SIZE_MB: positive(110, "Largest request body"),
+  TRUSTED_PROXIES: text("Networks of proxies whose X-Forwarded-For is believed, comma-separated"),
 
   DATABASE_URL: text("PostgreSQL; without it an embedded one runs (secret)"),
   DATABASE_POOL_SIZE: positive(20, "Connections to PostgreSQL in this process"),
@@ -71,6 +72,7 @@ export const properties = {
     "Networks whose clients need not sign in, comma-separated, or none",
     "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10",
   ),
+  SMTP_PROXY_NETWORKS: text("Networks of proxies that say by the PROXY protocol whom they bring, comma-separated"),
   SMTP_ALLOWED_DOMAINS: text("Domains of senders by SMTP, comma-separated; without it, any"),
   SMTP_MAX_MESSAGE_SIZE_MB: positive(25, "Largest message by SMTP"),
   SMTP_MAX_CONNECTIONS: positive(500, "Connections by SMTP at once"),
@@ -95,7 +97,6 @@ export const properties = {
   ),
 
   JWT_PRIVATE_KEY: text("RSA key that signs tokens, PEM (secret)"),
-  JWT_PRIVATE_KEY_FILE: text("File of that key"),
   JWT_SECRET: text("Signs tokens with HS256 when there is no RSA key (secret)"),
 
   SHUTDOWN_NOTICE_SECONDS: orNone(0, "Seconds between not ready and closing the door"),

@@ -1,6 +1,7 @@
 /** A request as functions need it, from Node's server or from the web's `Request`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { H3Event } from "h3";
+import { clientAddress, type TrustsProxy } from "./forwarded.ts";
 
 export interface Incoming {
   readonly method: string;
@@ -10,6 +11,7 @@ export interface Incoming {
   readonly search: string;
   /** A header by its lower-case name. */
   header(name: string): string | undefined;
+  /** Of the client: behind trusted proxies, the one that they name. */
   readonly ip: string | undefined;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
@@ -24,9 +26,10 @@ export class NodeIncoming implements Incoming {
   readonly search: string;
   readonly source: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #trustsProxy: TrustsProxy | undefined;
 
   /** The target must be in origin form (RFC 9112, section 3.2.1). */
-  constructor(source: IncomingMessage, response: ServerResponse) {
+  constructor(source: IncomingMessage, response: ServerResponse, trustsProxy?: TrustsProxy) {
     const target = source.url ?? "/";
     const mark = target.indexOf("?");
     this.method = source.method ?? "GET";
@@ -34,6 +37,7 @@ export class NodeIncoming implements Incoming {
     this.search = mark < 0 ? "" : target.slice(mark + 1);
     this.source = source;
     this.#response = response;
+    this.#trustsProxy = trustsProxy;
   }
 
   header(name: string): string | undefined {
@@ -42,7 +46,7 @@ export class NodeIncoming implements Incoming {
   }
 
   get ip(): string | undefined {
-    return this.source.socket.remoteAddress;
+    return clientAddress(this.source.socket.remoteAddress, this.header("x-forwarded-for"), this.#trustsProxy);
   }
 
   get signal(): AbortSignal {

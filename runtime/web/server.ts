@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import { OperatorError } from "../house.ts";
 import type { Dispatch } from "../triggers/http.ts";
 import type { Answer } from "./answer.ts";
+import type { TrustsProxy } from "./forwarded.ts";
 import { NodeIncoming } from "./incoming.ts";
 
 export interface HttpServer {
@@ -17,6 +18,7 @@ export interface HttpServer {
 export interface ServeOptions {
   port: number;
   host?: string;
+  trustsProxy?: TrustsProxy;
 }
 
 /** Longer than a proxy keeps idle connections (HAProxy and nginx: 60 s), so that the proxy is the one to close. */
@@ -26,7 +28,7 @@ const keepAliveTimeout = 65_000;
 export async function serveProduction(dispatch: Dispatch, options: ServeOptions): Promise<HttpServer> {
   const door = { closing: false };
   const limits = { keepAliveTimeout, requestTimeout: 120_000, headersTimeout: 30_000 };
-  const server = createServer(limits, listenerOf(dispatch, door));
+  const server = createServer(limits, listenerOf(dispatch, door, options));
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", (error) => reject(listenError(error, options)));
   server.listen(options.port, options.host, resolve);
@@ -40,7 +42,7 @@ export async function serveDevelopment(dispatch: Dispatch, options: ServeOptions
   // Only here: nobody else is to pay for what it brings along.
   const { listen } = await import("listhen");
   try {
-    const { server } = await listen(listenerOf(dispatch, door), {
+    const { server } = await listen(listenerOf(dispatch, door, options), {
       port: { port: options.port, alternativePortRange: [options.port, options.port] },
       ...(options.host !== undefined && { hostname: options.host }),
       autoClose: false,
@@ -58,13 +60,13 @@ export async function serveDevelopment(dispatch: Dispatch, options: ServeOptions
  * a `Request`, a `URL`, a second look at the answer, and two writes for it. Without those, a function with its routing,
  * limits, metrics and request id is at 0.84.
  */
-function listenerOf(dispatch: Dispatch, door: Door): RequestListener {
+function listenerOf(dispatch: Dispatch, door: Door, { trustsProxy }: ServeOptions): RequestListener {
   return (req, res) => {
     if (!req.url?.startsWith("/")) {
       res.writeHead(400).end();
       return;
     }
-    dispatch(new NodeIncoming(req, res), (answer) => {
+    dispatch(new NodeIncoming(req, res, trustsProxy), (answer) => {
       if (door.closing) res.shouldKeepAlive = false;
       send(res, answer);
     });
