@@ -7,11 +7,12 @@ import type { KnownSender } from "./lib/auth/known-senders.ts";
 import { readConfig, type Config } from "./lib/config.ts";
 import { mailQueue } from "./lib/mail/mail.ts";
 import { releaseExpired } from "./lib/mail/release.ts";
+import { registerBacklogMetrics } from "./lib/resources/backlog-metrics.ts";
 import { openApiLog } from "./lib/resources/api-log.ts";
 import { openAttachments } from "./lib/resources/attachments.ts";
 import { openRabbitBroker } from "./lib/resources/broker/rabbitmq.ts";
 import { noCache, openRedisCache } from "./lib/resources/cache.ts";
-import { isUnavailable, openDatabase } from "./lib/resources/database.ts";
+import { isUnavailable, openDatabase, type Database } from "./lib/resources/database.ts";
 import { openEmbeddedPostgres } from "./lib/resources/embedded-postgres.ts";
 import { openEntities } from "./lib/resources/entity-manager.ts";
 import { openGraph } from "./lib/resources/graph.ts";
@@ -24,7 +25,7 @@ import { openMailMetrics } from "./lib/resources/mail-metrics.ts";
 import { migrate } from "./lib/resources/migrations.ts";
 import { openParsingTurns } from "./lib/resources/parsing-turns.ts";
 import { openRateLimits } from "./lib/resources/rate-limits.ts";
-import { openRedis } from "./lib/resources/redis.ts";
+import { openRedis, type Redis } from "./lib/resources/redis.ts";
 import { openSecrets } from "./lib/resources/secrets.ts";
 import { selfSignedCertificate } from "./lib/resources/self-signed.ts";
 import { openSendGrid } from "./lib/resources/sendgrid.ts";
@@ -32,10 +33,13 @@ import { openSigningKey } from "./lib/resources/signing-key.ts";
 import { openSingleFlight } from "./lib/resources/single-flight.ts";
 import { openSmtpRelays } from "./lib/resources/smtp-relays.ts";
 import { openSpool } from "./lib/resources/spool.ts";
+import { registerServiceMetrics } from "./lib/resources/service-metrics.ts";
 import { claimTick } from "./lib/resources/ticks.ts";
 import { setTimeZone } from "./lib/resources/time-zone.ts";
 import { openWatchedCache } from "./lib/resources/watched-cache.ts";
 import { openWeights } from "./lib/resources/weights.ts";
+import type { Broker } from "./runtime/broker.ts";
+import type { Metrics } from "./runtime/host/metrics.ts";
 import { ConfigFaults, defineHouse, type Opening } from "./runtime/house.ts";
 import { problems } from "./runtime/problem.ts";
 
@@ -144,10 +148,24 @@ async function open(config: Config, opening: Opening) {
     scheduleTurns: openWeights(schedulesAtOnce),
     mailMetrics: openMailMetrics(metrics.registry, weights),
   };
+  if (purpose === "serve") registerStanding(resources, redis, metrics);
   // An embedded database is this process's alone: whoever held a lease on it has ended.
   if (purpose === "serve" && config.databaseUrl === undefined)
     await releaseExpired({ ...resources, log }, { all: true });
   return resources;
+}
+
+/** Tells of what the process stands on and of what waits. */
+function registerStanding(
+  { config, db, broker }: { config: Config; db: Database; broker: Broker },
+  redis: Redis | undefined,
+  { registry }: Metrics,
+): void {
+  const services: Record<string, () => boolean> = { postgresql: () => db.isUp() };
+  services[broker.driver] = () => broker.isConnected();
+  if (redis) services["keydb"] = () => redis.isReady();
+  registerServiceMetrics({ services, folder: config.attachments.folder, registry });
+  registerBacklogMetrics({ db, broker, queues: config.queues, registry });
 }
 
 /** Where mail is taken by SMTP, for the banner. */

@@ -5,6 +5,8 @@ import { Problem } from "../../runtime/problem.ts";
 import { isUnavailable, type Statement } from "../resources/database.ts";
 import { classify, type Verdict } from "../senders/classify.ts";
 import { chooseSender } from "../senders/choose.ts";
+import type { AttemptResult } from "../resources/mail-metrics.ts";
+import { maskAddress } from "./address.ts";
 import { claimMails, settleMails, type Claimed } from "./deliver.sql.ts";
 import { retryLadderMs, type MailJob, type OutgoingMail } from "./mail.ts";
 import { asksForEase, decide } from "./outcome.ts";
@@ -41,12 +43,15 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
   cacheStatus(ctx, { ...common, status: "processing", retryCount: claimed.retry_count });
 
   const started = performance.now();
-  const { provider, verdict, ease } = await send(ctx, outgoing(mailId, attempt, claimed));
+  const mail = outgoing(mailId, attempt, claimed);
+  const { provider, verdict, result, ease } = await send(ctx, mail);
   const durationMs = Math.round(performance.now() - started);
 
   const { maxRetries, unknownOutcome } = ctx.config;
   const next = decide(verdict, claimed.retry_count, { ladderMs: retryLadderMs(maxRetries), unknownOutcome });
-  ctx.mailMetrics.attempted(provider, next.event);
+  // Elsewhere a sender has no limits of its own.
+  const mailbox = provider === "graph" ? maskAddress(mail.from) : "";
+  ctx.mailMetrics.attempted({ provider, mailbox, result, event: next.event, durationMs });
   const error = next.status === "sent" ? (verdict.remark ?? null) : `${verdict.code}: ${verdict.reason}`;
   const settled = await persist(ctx, settleMails, {
     id: mailId,
@@ -82,6 +87,8 @@ interface Sending {
   /** Name of the sender; `none` where there is none for this mail. */
   provider: string;
   verdict: Verdict;
+  /** For the metrics. */
+  result: AttemptResult;
   ease: boolean;
 }
 
@@ -92,15 +99,17 @@ async function send(ctx: Context, mail: OutgoingMail): Promise<Sending> {
     provider = sender.name;
     const answer = await sender.send(mail, ctx);
     const verdict = classify(answer, ctx.clock.now().getTime());
-    return { provider, verdict, ease: asksForEase(answer, verdict) };
+    const result = answer.kind === "held" ? "held" : verdict.kind === "permanent" ? "failed" : verdict.kind;
+    return { provider, verdict, result, ease: asksForEase(answer, verdict) };
   } catch (error) {
     if (error instanceof Problem) {
       const { code, message: reason } = error;
-      return { provider, verdict: { kind: "permanent", code, reason }, ease: false };
+      return { provider, verdict: { kind: "permanent", code, reason }, result: "failed", ease: false };
     }
     ctx.log.error({ err: error, mail_id: mail.id }, "the mail could not be handed to its sender");
     const reason = "The mail could not be handed to its sender";
-    return { provider, verdict: { kind: "transient", code: "sender_error", reason }, ease: false };
+    const verdict: Verdict = { kind: "transient", code: "sender_error", reason };
+    return { provider, verdict, result: "transient", ease: false };
   }
 }
 

@@ -1,0 +1,74 @@
+/**
+ * What Prometheus is told of what waits: mail and scheduled mail as the database has them, queues as the broker has them.
+ * Every container tells the same. It is asked for at most every few seconds, and `/metrics` never waits for who is away.
+ */
+import { Gauge, type Registry } from "prom-client";
+import type { Broker } from "../../runtime/broker.ts";
+import { selectBacklog, type BacklogRow } from "./backlog.sql.ts";
+import type { Database } from "./database.ts";
+import { sampled, type SampleOptions } from "./sampled.ts";
+
+/** No count goes further: what is more is told as this many. */
+const mostCounted = 50_000;
+
+export interface BacklogOptions extends SampleOptions {
+  db: Pick<Database, "query">;
+  broker: Pick<Broker, "depth">;
+  /** Names of the queue of mail, and of the one of mail that was given up. */
+  queues: { mail: string; failed: string };
+  registry: Registry;
+}
+
+export function registerBacklogMetrics({ db, broker, queues, registry, ...options }: BacklogOptions): void {
+  const readBacklog = sampled(async () => (await db.query<BacklogRow>(selectBacklog, [mostCounted])).rows, options);
+  const readQueue = (queue: string) => sampled(async () => ({ queue, ...(await broker.depth(queue)) }), options);
+  const readQueues = [readQueue(queues.mail), readQueue(queues.failed)];
+
+  gauge("mail_backlog", `Mails by state, at most ${mostCounted} of each`, ["state"], async (set) => {
+    for (const { of, state, count } of (await readBacklog()) ?? []) if (of === "mail") set({ state }, count);
+  });
+  gauge(
+    "queue_oldest_seconds",
+    "How long the oldest has been waiting, or has been given up",
+    ["queue"],
+    async (set) => {
+      const states: Record<string, string> = { waiting: queues.mail, failed: queues.failed };
+      for (const { of, state, oldest } of (await readBacklog()) ?? []) {
+        const queue = of === "mail" && states[state];
+        if (queue) set({ queue }, oldest ?? 0);
+      }
+    },
+  );
+  gauge("schedule_jobs", `Jobs of scheduled mail by state, at most ${mostCounted} of each`, ["state"], async (set) => {
+    for (const { of, state, count } of (await readBacklog()) ?? []) if (of === "schedule") set({ state }, count);
+  });
+  gauge("schedule_oldest_due_seconds", "How long the oldest due job has been due", [], async (set) => {
+    const due = (await readBacklog())?.find(({ of, state }) => of === "schedule" && state === "due");
+    if (due) set({}, due.oldest ?? 0);
+  });
+  gauge("queue_messages", "Messages of a queue by state", ["queue", "state"], async (set) => {
+    for (const depth of await Promise.all(readQueues.map((read) => read()))) {
+      if (!depth) continue;
+      const { queue, ready, delayed, active } = depth;
+      for (const [state, count] of Object.entries({ ready, delayed, active })) set({ queue, state }, count);
+    }
+  });
+
+  type Set = (labels: Record<string, string>, value: number) => void;
+  function gauge(name: string, help: string, labelNames: string[], collect: (set: Set) => Promise<void>): void {
+    const made: Gauge = new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      async collect() {
+        const values: Parameters<Set>[] = [];
+        await collect((...value) => void values.push(value));
+        // At once, so that whoever reads meanwhile does not find half of it.
+        made.reset();
+        if (labelNames.length === 0 && values.length === 0) made.remove();
+        for (const [labels, value] of values) made.set(labels, value);
+      },
+    });
+  }
+}
