@@ -164,7 +164,7 @@ function registerStanding(
   const services: Record<string, () => boolean> = { postgresql: () => db.isUp() };
   services[broker.driver] = () => broker.isConnected();
   if (redis) services["keydb"] = () => redis.isReady();
-  registerServiceMetrics({ services, folder: config.attachments.folder, registry });
+  registerServiceMetrics({ services, pool: db.pool, folder: config.attachments.folder, registry });
   registerBacklogMetrics({ db, broker, queues: config.queues, registry });
 }
 

@@ -22,7 +22,9 @@ function metricsOf(
   const registry = new Registry();
   registerBacklogMetrics({ db, broker, queues, registry, freshMs: 0, waitMs: 3000 });
   return async (name: string) => {
-    const lines = (await registry.metrics()).split("\n").filter((line) => line.startsWith(name));
+    const lines = (await registry.metrics())
+      .split("\n")
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
     return Object.fromEntries(
       lines.map((line) => [line.slice(name.length, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]),
     );
@@ -46,6 +48,11 @@ test("mail is counted by what it waits for, and the oldest tells for how long", 
     '{state="later"}': 1,
     '{state="processing"}': 1,
     '{state="failed"}': 1,
+  });
+  assert.equal(await read("mails"), {
+    '{status="queued"}': 3,
+    '{status="processing"}': 1,
+    '{status="failed"}': 1,
   });
   const oldest = await read("queue_oldest_seconds");
   assert.ok(Math.abs((oldest['{queue="mail-queue"}'] ?? 0) - 90) < 10, JSON.stringify(oldest));

@@ -4,12 +4,12 @@
  */
 import { Gauge, type Registry } from "prom-client";
 import type { Broker } from "../../runtime/broker.ts";
-import { selectBacklog, type BacklogRow } from "./backlog.sql.ts";
+import { selectBacklog, selectMails, type BacklogRow } from "./backlog.sql.ts";
 import type { Database } from "./database.ts";
 import { sampled, type SampleOptions } from "./sampled.ts";
 
-/** No count goes further: what is more is told as this many. */
-const mostCounted = 50_000;
+/** No count of `selectBacklog` goes further: what is more is told as this many. */
+const mostCounted = 10_000;
 
 export interface BacklogOptions extends SampleOptions {
   db: Pick<Database, "query">;
@@ -21,9 +21,13 @@ export interface BacklogOptions extends SampleOptions {
 
 export function registerBacklogMetrics({ db, broker, queues, registry, ...options }: BacklogOptions): void {
   const readBacklog = sampled(async () => (await db.query<BacklogRow>(selectBacklog, [mostCounted])).rows, options);
+  const readMails = sampled(async () => (await db.query<{ status: string; count: number }>(selectMails)).rows, options);
   const readQueue = (queue: string) => sampled(async () => ({ queue, ...(await broker.depth(queue)) }), options);
   const readQueues = [readQueue(queues.mail), readQueue(queues.failed)];
 
+  gauge("mails", "Mails in the database by status", ["status"], async (set) => {
+    for (const { status, count } of (await readMails()) ?? []) set({ status }, count);
+  });
   gauge("mail_backlog", `Mails by state, at most ${mostCounted} of each`, ["state"], async (set) => {
     for (const { of, state, count } of (await readBacklog()) ?? []) if (of === "mail") set({ state }, count);
   });

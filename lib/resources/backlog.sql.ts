@@ -1,4 +1,10 @@
-/** What waits, counted for `/metrics`: in a moment however much it is, as no count goes further than $1. */
+/** What waits, counted for `/metrics`: in a moment, however much it is. */
+
+/** All mails by status: from the totals that are kept of each client. */
+export const selectMails = `
+  SELECT status, sum(mails)::float8 AS count FROM (
+    SELECT status, mails FROM mail_totals UNION ALL SELECT status, change FROM mail_total_changes
+  ) AS totals GROUP BY status`;
 
 export interface BacklogRow {
   /** `mail` or `schedule`. */
@@ -10,7 +16,8 @@ export interface BacklogRow {
 }
 
 /**
- * By the indexes of what is not settled. Queued mail in the order in which it is due: so what is sent later comes behind
+ * How long it has been waiting, and for what. No count goes further than $1: of 10,000 it takes 50 ms, of five times as
+ * many 400. By the indexes of what is not settled. Queued mail in the order in which it is due: so what is sent later comes behind
  * all that waits now, and a million of it hides nothing.
  */
 export const selectBacklog = `

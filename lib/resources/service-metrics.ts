@@ -8,12 +8,14 @@ import { sampled } from "./sampled.ts";
 export interface ServiceMetricsOptions {
   /** By name: whether it answered last. Must not wait. */
   services: Readonly<Record<string, () => boolean>>;
+  /** Connections to the database. */
+  pool: { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number };
   /** Where files are kept. */
   folder: string;
   registry: Registry;
 }
 
-export function registerServiceMetrics({ services, folder, registry }: ServiceMetricsOptions): void {
+export function registerServiceMetrics({ services, pool, folder, registry }: ServiceMetricsOptions): void {
   const up: Gauge = new Gauge({
     name: "service_up",
     help: "Whether a service answers this process",
@@ -21,6 +23,18 @@ export function registerServiceMetrics({ services, folder, registry }: ServiceMe
     registers: [registry],
     collect() {
       for (const [service, isUp] of Object.entries(services)) up.set({ service }, Number(isUp()));
+    },
+  });
+  const connections: Gauge = new Gauge({
+    name: "database_connections",
+    help: "Connections to PostgreSQL in use and idle, and who waits for one",
+    labelNames: ["state"],
+    registers: [registry],
+    collect() {
+      const { totalCount, idleCount, waitingCount } = pool;
+      connections.set({ state: "used" }, totalCount - idleCount);
+      connections.set({ state: "idle" }, idleCount);
+      connections.set({ state: "waiting" }, waitingCount);
     },
   });
   // A network's file system may not answer at all.
