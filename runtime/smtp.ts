@@ -5,7 +5,7 @@ import { problems } from "./problem.ts";
 
 /** Who hands mail over, as far as an access rule may look. */
 export interface SmtpSession {
-  /** Of the client: IPv4 or IPv6, without a zone. */
+  /** Of the client, also behind a proxy: IPv4 or IPv6, without a zone. */
   readonly remoteAddress: string;
   /** Whether the connection is encrypted. */
   readonly secure: boolean;
@@ -50,6 +50,11 @@ export interface SmtpContract<Caller> extends Limits {
   /** The name of this host in greetings. Default: the machine's. */
   hostname?: Setting<string>;
   access: SmtpAccess<Caller>;
+  /**
+   * Whether an address is that of a proxy: each of its connections must begin with a PROXY header (version 1 or 2), which
+   * says whose it is. From anybody else such a header is refused. Without this, nobody is a proxy.
+   */
+  trustsProxy?: (remoteAddress: string, resources: Resources) => boolean;
   /** Whether clients may sign in without TLS, where everybody on the way can read the password. Default: no. */
   plainSignIn?: Setting<boolean>;
   /** Largest message in bytes. Default: the runtime's limit of a body. */

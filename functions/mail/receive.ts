@@ -10,6 +10,7 @@ export default smtp({
   certificate: from((config) => config.smtp.certificate),
   hostname: from((config) => config.smtp.hostname),
   access: relay,
+  trustsProxy: (address, { smtpProxies }) => smtpProxies.has(address),
   plainSignIn: from((config) => config.smtp.authWithoutTls),
   sizeLimit: from((config) => config.smtp.maxMessageBytes),
   connections: from((config) => config.smtp.connections),

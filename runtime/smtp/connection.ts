@@ -7,6 +7,9 @@ import type { Server } from "./server.ts";
 /** An answer that has its enhanced status code itself: smtp-server would put one of its own before it. */
 const withStatus = /^[245]\.\d{1,3}\.\d{1,3} /;
 
+/** A PROXY header of version 1, and the line that is in one of version 2; no command of a mail client. */
+const proxyHeader = /^(?:PROXY |\0$)/;
+
 /**
  * Parameters of MAIL: those of what EHLO offers (RFC 1870, 6152, 6531), and AUTH, which a server has to take of
  * anybody (RFC 4954, section 5). For RCPT there is none.
@@ -24,7 +27,7 @@ export class Connection extends SMTPConnection {
   constructor(server: Server, socket: Socket, options?: SMTPConnectionOptions | null) {
     super(server, socket, options);
     this.#server = server;
-    this.address = addressOf(socket);
+    this.address = plainAddress(options?.remoteAddress ?? socket.remoteAddress);
   }
 
   /**
@@ -61,6 +64,10 @@ export class Connection extends SMTPConnection {
   }
 
   override ["_onCommand"](command: Buffer, callback?: () => void): void {
+    if (proxyHeader.test(command.toString("latin1"))) {
+      this.#server.rules.refusedHeader(this.address, "it sent a PROXY header, and is no trusted proxy");
+      return this.send(421, "4.7.0 A PROXY header is not taken from your address");
+    }
     // What follows AUTH is no command. With an asterisk a client gives up (RFC 4954, section 4): that is no try.
     const follows = this["_nextHandler"] !== false;
     this.#isSigningIn = follows ? command.toString().trim() !== "*" : /^auth\b/i.test(command.toString());
@@ -123,7 +130,7 @@ function statusOfEnd(text: string): string {
   return text.includes("too long") ? "4.5.0" : "4.7.0";
 }
 
-/** Of the other side. At a port for both, an IPv4 address comes as an IPv6 one. */
-export function addressOf({ remoteAddress = "" }: Socket): string {
-  return remoteAddress.replace(/^::ffff:/i, "");
+/** At a port for both, an IPv4 address comes as an IPv6 one. */
+export function plainAddress(address = ""): string {
+  return address.replace(/^::ffff:/i, "");
 }

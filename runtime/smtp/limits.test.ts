@@ -108,6 +108,8 @@ test("a TLS handshake is over in its time, whatever the time that a client may b
     trusts: () => true,
     plainSignIn: false,
     failedSignIn: () => true,
+    trustsProxy: () => false,
+    refusedHeader: () => {},
   };
   const options = { cert: certificate.cert, key: certificate.key, socketTimeout: 60_000 };
   const all: Server[] = [];
@@ -123,8 +125,8 @@ test("a TLS handshake is over in its time, whatever the time that a client may b
   await upgrading.say("EHLO x");
   assert.is((await upgrading.say("STARTTLS")).code, 220);
   const [raw] = await silent(port, 1, "127.0.0.1");
-  const late = () => all.forEach((server) => server.endLateHandshakes(performance.now() + 5001));
-  for (const server of all) server.endLateHandshakes(performance.now() + 4000);
+  const late = () => all.forEach((server) => server.endLate(performance.now() + 5001));
+  for (const server of all) server.endLate(performance.now() + 4000);
   await pause(100);
   assert.is(raw?.closed, false);
   late();

@@ -8,6 +8,7 @@ import { OperatorError } from "../house.ts";
 import { openCertificate, type Certificate, type OpenCertificate } from "./certificate.ts";
 import type { Connection } from "./connection.ts";
 import type { Conversations, SmtpSlot } from "./conversations.ts";
+import { RefusedHeaders } from "./refused-headers.ts";
 import { Server, type ServerRules } from "./server.ts";
 import type { Compiled } from "./transaction.ts";
 
@@ -23,6 +24,8 @@ export interface SmtpListener {
   readonly connections: number;
   /** Connections that were refused, as one address had too many, or all had. */
   readonly refused: number;
+  /** Connections that were refused for their PROXY header, or for the want of one. */
+  readonly refusedHeaders: number;
   /** Where it listens, and how. */
   readonly ports: readonly { port: number; tls: "none" | "starttls" | "implicit" }[];
   /** Takes over the limits of a new version. */
@@ -43,9 +46,14 @@ export async function openListener(
 ): Promise<SmtpListener> {
   const { port, tlsPort, certificate: files } = slot.current.compiled;
   const servers: Server[] = [];
+  const refusedHeaders = new RefusedHeaders();
+  const rules = (compiled: Compiled): ServerRules => ({
+    ...rulesOf(compiled, conversations, resources),
+    refusedHeader: (address, reason) => refusedHeaders.tell(slot.log, address, reason),
+  });
   let certificate: OpenCertificate | undefined;
   const open = async (on: number, options: SMTPServerOptions) => {
-    const server = newServer(slot, conversations, resources, options, servers);
+    const server = newServer(slot, conversations, options, rules(slot.current.compiled), servers);
     servers.push(server);
     await listen(server, on);
     server.on("error", (error: Error) => slot.log.debug({ err: error }, "an SMTP connection failed"));
@@ -85,7 +93,7 @@ export async function openListener(
   const sweep = setInterval(() => {
     const now = performance.now();
     conversations.endAbandoned();
-    for (const server of servers) server.endLateHandshakes(now);
+    for (const server of servers) server.endLate(now);
     for (const client of all()) {
       if (conversations.isOverdue(client.session, now)) client.send(421, "4.4.2 This takes too long");
     }
@@ -99,6 +107,9 @@ export async function openListener(
     get refused() {
       return servers.reduce((sum, server) => sum + server.refusedConnections, 0);
     },
+    get refusedHeaders() {
+      return refusedHeaders.count;
+    },
     ports: [
       ...(port > 0 ? [{ port, tls: certificate ? ("starttls" as const) : ("none" as const) }] : []),
       ...(tlsPort > 0 && certificate ? [{ port: tlsPort, tls: "implicit" as const }] : []),
@@ -106,7 +117,7 @@ export async function openListener(
     adapt(compiled) {
       for (const server of servers) {
         Object.assign(server.options, limitsOf(compiled));
-        server.rules = rulesOf(compiled, conversations, resources);
+        server.rules = rules(compiled);
       }
     },
     async stop() {
@@ -135,13 +146,14 @@ function limitsOf({ sizeLimit, recipientLimit, patience, hostname }: Compiled) {
 }
 
 function rulesOf(
-  { access, connections, patience, plainSignIn }: Compiled,
+  { access, connections, patience, plainSignIn, trustsProxy }: Compiled,
   conversations: Conversations,
   resources: Resources,
-): ServerRules {
+): Omit<ServerRules, "refusedHeader"> {
   return {
     ...connections,
     handshakeMs: Math.min(handshakeMs, patience.idleMs),
+    trustsProxy: (address: string) => trustsProxy?.(address, resources) ?? false,
     trusts: (address: string) => access.trusts?.(address, resources) ?? false,
     plainSignIn,
     failedSignIn: (session) => conversations.failedSignIn(session),
@@ -151,8 +163,8 @@ function rulesOf(
 function newServer(
   slot: SmtpSlot,
   conversations: Conversations,
-  resources: Resources,
   options: SMTPServerOptions,
+  rules: ServerRules,
   ports: readonly Server[],
 ): Server {
   const { compiled } = slot.current;
@@ -197,7 +209,7 @@ function newServer(
         ),
       onClose: (session) => conversations.left(session),
     },
-    rulesOf(compiled, conversations, resources),
+    rules,
     ports,
   );
   return server;

@@ -6,7 +6,7 @@ import type { TimeLimits } from "../host/time-limits.ts";
 import { Limited } from "../host/time-limits.ts";
 import type { Version } from "../host/slot.ts";
 import { problems } from "../problem.ts";
-import type { CertificateFiles, Received, SmtpAccess, SmtpFunction, SmtpReply } from "../smtp.ts";
+import type { CertificateFiles, Received, SmtpAccess, SmtpContract, SmtpFunction, SmtpReply } from "../smtp.ts";
 import { incomingMessage } from "./incoming.ts";
 
 /** A contract with its settings read. */
@@ -16,6 +16,7 @@ export interface Compiled {
   certificate: CertificateFiles | undefined;
   hostname: string | undefined;
   access: SmtpAccess<unknown>;
+  trustsProxy: SmtpContract<unknown>["trustsProxy"];
   plainSignIn: boolean;
   sizeLimit: number;
   recipientLimit: number;

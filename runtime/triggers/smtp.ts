@@ -114,6 +114,7 @@ function compileContract(host: Host, { contract }: SmtpFunction): Compiled {
     certificate: contract.certificate && settle(contract.certificate, resources),
     hostname: contract.hostname === undefined ? undefined : settle(contract.hostname, resources),
     access: contract.access,
+    trustsProxy: contract.trustsProxy,
     plainSignIn: settle(contract.plainSignIn ?? false, resources),
     sizeLimit: settle(contract.sizeLimit ?? defaults.bodyLimit, resources),
     recipientLimit: settle(contract.recipientLimit ?? 1000, resources),
@@ -176,6 +177,11 @@ function registerMetrics({ metrics: { registry } }: Host, mounted: ReadonlyMap<s
     "smtp_connections_refused_total",
     "Connections over the limit of their address, or of all",
     (one) => one.listener.refused,
+  );
+  counter(
+    "smtp_proxy_headers_refused_total",
+    "Connections of proxies without a PROXY header, and of others with one",
+    (one) => one.listener.refusedHeaders,
   );
   counter("smtp_sign_ins_failed_total", "Failed tries to sign in", (one) => one.conversations.failedSignIns);
 }
