@@ -13,6 +13,7 @@ import { openAttachments } from "./lib/resources/attachments.ts";
 import { openRabbitBroker } from "./lib/resources/broker/rabbitmq.ts";
 import { noCache, openRedisCache } from "./lib/resources/cache.ts";
 import { isUnavailable, openDatabase, type Database } from "./lib/resources/database.ts";
+import { openDeployments } from "./lib/resources/deployments.ts";
 import { openEmbeddedPostgres } from "./lib/resources/embedded-postgres.ts";
 import { openEntities } from "./lib/resources/entity-manager.ts";
 import { openGraph } from "./lib/resources/graph.ts";
@@ -93,13 +94,13 @@ async function open(config: Config, opening: Opening) {
   await broker.declare([mailQueue(config)]);
   own(listener);
   const redis = cacheUrl === undefined ? undefined : own(openRedis({ url: cacheUrl, log }));
-  if (config.databaseUrl !== undefined && !config.jwt.privateKey && !config.jwt.secret) {
+  if (purpose === "serve" && config.databaseUrl !== undefined && !config.jwt.privateKey && !config.jwt.secret) {
     log.warn(
       { folder: config.dataDir },
       "tokens are signed with a key of this folder: set JWT_PRIVATE_KEY to share them",
     );
   }
-  if (config.databaseUrl !== undefined && config.encryptionKeys.length === 0) {
+  if (purpose === "serve" && config.databaseUrl !== undefined && config.encryptionKeys.length === 0) {
     log.warn(
       { folder: config.dataDir },
       "secrets are sealed with a key of this folder: set ENCRYPTION_KEY to share them",
@@ -146,6 +147,7 @@ async function open(config: Config, opening: Opening) {
     mailboxes: openMailboxLimits({ ...config.graph, redis, registry: metrics.registry, log }),
     weights,
     scheduleTurns: openWeights(schedulesAtOnce),
+    deployments: openDeployments(db, listener),
     mailMetrics: openMailMetrics(metrics.registry, weights),
   };
   if (purpose === "serve") registerStanding(resources, redis, metrics);
@@ -203,6 +205,7 @@ export default defineHouse({
     production: resources.config.production,
     defaults: { concurrency: 1000, timeLimitMs: 30_000, bodyLimit: 2 ** 20 },
     broker: resources.broker,
+    deploys: { store: resources.deployments, ...resources.config.deploys },
     claimTick: (name, at) => claimTick(resources.db, name, at),
     translate: (error) => (isUnavailable(error) ? problems.unavailable({ cause: error }) : undefined),
     onCall(call) {

@@ -81,6 +81,7 @@ test("with nothing set, everything is embedded and has the documented defaults",
     apiLogRetentionDays: 90,
     encryptionKeys: [],
     jwt: { privateKey: undefined, secret: undefined },
+    deploys: { maxFaultShare: 0.05, watchMs: 300_000 },
     shutdown: { noticeMs: 0, drainMs: 25_000 },
   });
 });

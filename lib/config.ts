@@ -99,6 +99,8 @@ export interface Config {
   encryptionKeys: readonly Buffer[];
   jwt: { privateKey: string | undefined; secret: string | undefined };
   shutdown: { noticeMs: number; drainMs: number };
+  /** When a new version of a function is taken back by itself. */
+  deploys: { maxFaultShare: number; watchMs: number };
 }
 
 /** Reads the environment, and files of secrets. Returns the configuration, or everything that is wrong with it. */
@@ -208,6 +210,10 @@ function shape(values: Environment): Config {
     apiLogRetentionDays: values.API_LOG_RETENTION_DAYS,
     encryptionKeys: list(values.ENCRYPTION_KEY).map(decodeKey),
     jwt: { privateKey: typeof key === "string" ? key : undefined, secret: values.JWT_SECRET || undefined },
+    deploys: {
+      maxFaultShare: values.DEPLOY_MAX_FAULT_PERCENT / 100,
+      watchMs: values.DEPLOY_WATCH_SECONDS * 1000,
+    },
     shutdown: { noticeMs: values.SHUTDOWN_NOTICE_SECONDS * 1000, drainMs: values.SHUTDOWN_DRAIN_SECONDS * 1000 },
   };
 }

@@ -1,6 +1,7 @@
 /** What `runtime.config.ts` exports: how this house reads its configuration, what it opens, and how it is run. */
 import type { CommandDef } from "citty";
 import type { Broker } from "./broker.ts";
+import type { DeployStore } from "./deploy/store.ts";
 import type { Context, Logger, Resources } from "./context.ts";
 import type { AnsweredCall, Defaults } from "./host/host.ts";
 import type { Metrics } from "./host/metrics.ts";
@@ -36,6 +37,14 @@ export interface RuntimeSettings {
   translate?: (error: unknown) => Problem | undefined;
   /** Told of every call of an HTTP function, after its answer: for a log of who called what. Must be quick. */
   onCall?: (call: AnsweredCall) => void;
+  /** What the fleet runs, where functions can be deployed one by one; and when a new version is taken back by itself. */
+  deploys?: {
+    store: DeployStore;
+    /** Above this share of calls that fail by a fault of the code. */
+    maxFaultShare: number;
+    /** For how long after it came, in milliseconds. */
+    watchMs: number;
+  };
   /** Asked by `/health/ready`, beside the runtime's own state. */
   isReady?: () => boolean;
   /** Milliseconds between "not ready" and closing the door, for a proxy to notice. */
@@ -82,9 +91,14 @@ export class ConfigFaults extends Error {
   }
 }
 
-/** A fault that an operator can mend, told in one sentence without a stack. Ends the process with exit code 1. */
+/** A fault that an operator can mend, told in one sentence without a stack. Ends the process with its exit code, 1 unless told. */
 export class OperatorError extends Error {
   override name = "OperatorError";
+  readonly exitCode: number;
+  constructor(message: string, { exitCode = 1, cause }: { exitCode?: number; cause?: unknown } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.exitCode = exitCode;
+  }
 }
 
 /** Declares the house; only its types matter here. */

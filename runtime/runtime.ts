@@ -77,6 +77,8 @@ export async function createRuntime(options: RuntimeOptions) {
   const functions = new Map<string, Loaded>();
   /** Files whose newest content is not what runs: they are tried again at every reload. */
   const broken = new Set<string>();
+  /** Trials of functions that are not mounted yet. */
+  const whenStarted: (() => void)[] = [];
 
   const selected = async () => (await discover(root)).filter(({ name }) => isSelected(name, settings.functions));
   const check = (all: readonly Loaded[]) => checkAll(all, triggers);
@@ -125,6 +127,7 @@ export async function createRuntime(options: RuntimeOptions) {
     /** Begins consuming queues and keeping schedules; `/health/ready` says so from now on. */
     async start(): Promise<void> {
       for (const one of functions.values()) if (one.definition.kind !== "http") await mount(one);
+      for (const begin of whenStarted.splice(0)) begin();
       state = "ready";
     },
 
@@ -152,11 +155,21 @@ export async function createRuntime(options: RuntimeOptions) {
     /** What is wrong with a version beside the other functions. */
     faultsBeside,
 
+    /** What is wrong with trying a version, beside the other functions and the one that runs. */
+    faultsOfTrial(one: Loaded): Fault[] {
+      const faults = faultsBeside(one);
+      const reason = triggers.get(one.definition.kind)?.whyNotTried(one);
+      return reason === undefined ? faults : [...faults, { file: one.file, message: reason }];
+    },
+
     /** Gives a version a share of the calls, beside the one that runs. Returns what is wrong with it, as `replace` does. */
     try(one: Loaded, share: number): Fault[] {
       const faults = faultsBeside(one);
-      if (faults.length === 0) triggers.get(one.definition.kind)?.try(one, share);
-      return faults;
+      if (faults.length > 0) return faults;
+      const begin = () => triggers.get(one.definition.kind)?.try(one, share);
+      if (state === "starting" && one.definition.kind !== "http") whenStarted.push(begin);
+      else begin();
+      return [];
     },
 
     endTrial(name: string): void {

@@ -99,6 +99,14 @@ export const properties = {
   JWT_PRIVATE_KEY: text("RSA key that signs tokens, PEM (secret)"),
   JWT_SECRET: text("Signs tokens with HS256 when there is no RSA key (secret)"),
 
+  DEPLOY_MAX_FAULT_PERCENT: Type.Integer({
+    minimum: 0,
+    maximum: 100,
+    default: 5,
+    description: "Share of calls that may fail by a new version's fault before it is taken back",
+  }),
+  DEPLOY_WATCH_SECONDS: orNone(300, "Seconds that a new version is watched for that; 0: never"),
+
   SHUTDOWN_NOTICE_SECONDS: orNone(0, "Seconds between not ready and closing the door"),
   SHUTDOWN_DRAIN_SECONDS: positive(25, "Seconds that calls in progress may take to end when stopping"),
 } satisfies TProperties;

@@ -12,6 +12,15 @@ import { table } from "./table.ts";
 
 const json = { type: "boolean", description: "Print JSON for scripts" } as const;
 
+const functionName = { type: "positional", description: "Its name, or the end of it", required: true } as const;
+
+/** Of every command that takes a step with a function. */
+const steps = {
+  "dry-run": { type: "boolean", description: "Say what would change, and change nothing" },
+  reason: { type: "string", description: "Written down with the step" },
+  json,
+} as const;
+
 /** Builds the command tree for a project. */
 export function commands(session: Session): CommandDef {
   const { root, house } = session;
@@ -79,6 +88,31 @@ export function commands(session: Session): CommandDef {
             for (const resource of owned.toReversed()) await resource.close();
           }
         },
+      }),
+      deploy: defineCommand({
+        meta: { description: "Bring one function of this folder to every process that runs it: fn deploy mail/send" },
+        args: {
+          name: functionName,
+          canary: { type: "string", description: "Give it this share of the calls only, such as 10%" },
+          "all-or-nothing": { type: "boolean", description: "Change nothing anywhere unless every process takes it" },
+          ...steps,
+        },
+        run: async ({ args }) => (await import("./deploy.ts")).deploy(session, args),
+      }),
+      promote: defineCommand({
+        meta: { description: "Give a canary all calls" },
+        args: { name: functionName, ...steps },
+        run: async ({ args }) => (await import("./deploy.ts")).promote(session, args),
+      }),
+      rollback: defineCommand({
+        meta: { description: "Take a canary, or the newest version of a function, back" },
+        args: { name: functionName, ...steps },
+        run: async ({ args }) => (await import("./deploy.ts")).rollback(session, args),
+      }),
+      versions: defineCommand({
+        meta: { description: "Show what is deployed, or what was done with one function" },
+        args: { name: { ...functionName, required: false }, json },
+        run: async ({ args }) => (await import("./deploy.ts")).versions(session, args),
       }),
       ...house.commands?.(houseTools(house)),
     },

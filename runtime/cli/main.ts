@@ -67,7 +67,8 @@ function explain(error: unknown): number {
   }
   if (error instanceof OperatorError || error instanceof Problem) {
     say(`${styleText("red", "error")} ${error.message}`);
-    return error instanceof Problem && error.code === problems.invalidRequest.code ? exitUsage : 1;
+    if (error instanceof OperatorError) return error.exitCode;
+    return error.code === problems.invalidRequest.code ? exitUsage : 1;
   }
   if (error instanceof Error && error.name === "CLIError") {
     say(`${error.message}\nTry: fn --help`);

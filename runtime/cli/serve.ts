@@ -1,6 +1,7 @@
 /** `fn start` and `fn dev`: run the system until told to stop. */
 import { styleText } from "node:util";
 import type { Logger } from "../context.ts";
+import { followDeploys, type Following } from "../deploy/follow.ts";
 import { endBundler } from "../host/load.ts";
 import { createRuntime, type Runtime } from "../runtime.ts";
 import { serveDevelopment, serveProduction, type HttpServer } from "../web/server.ts";
@@ -20,17 +21,21 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
   crashOnUncaught(log);
   let runtime: Runtime | undefined;
   let server: HttpServer | undefined;
+  let following: Following | undefined;
   try {
     const settings = house.settings(resources);
     const { title, version, description } = house;
     const about = { title, version, ...(description !== undefined && { description }) };
     runtime = await createRuntime({ root, ...about, settings, resources, log, metrics });
     server = await (dev ? serveDevelopment : serveProduction)(runtime.dispatch, settings.http);
+    // In development, what lies in the folder runs.
+    if (!dev && settings.deploys) following = await followDeploys({ root, runtime, settings, log });
     await runtime.start();
     if (!dev) await endBundler();
     // A worker waits for others most of its time; whoever answers requests is waited for.
     if (runtime.list().some(({ trigger }) => trigger === "http" || trigger === "smtp")) spendMemory();
   } catch (error) {
+    await following?.close();
     await runtime?.stop();
     server?.cut();
     await opened.close();
@@ -46,6 +51,7 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
   log.info({ port: server.port, functions: runtime.list().length }, "started");
   const signal = await asked;
   watcher?.close();
+  await following?.close();
   process.exitCode = (await stopAll(signal, runtime, server, opened)) ? 0 : 1;
   process.exit();
 }

@@ -17,15 +17,21 @@ export interface Trying<F extends AnyFunction, Compiled> {
 export function trials<F extends AnyFunction, Compiled>(
   host: Host,
   { slot, is, compile, way }: Trying<F, Compiled>,
-): Pick<Trigger, "try" | "endTrial" | "versions"> {
+): Pick<Trigger, "whyNotTried" | "try" | "endTrial" | "versions"> {
+  const whyNotTried = (loaded: Loaded): string | undefined => {
+    const mounted = slot(loaded.name);
+    if (!mounted || !is(loaded)) return `no ${loaded.definition.kind} function ${loaded.name} runs to try it beside`;
+    const [before, after] = [way(mounted.current.loaded.definition), way(loaded.definition)];
+    return before === after
+      ? undefined
+      : `it cannot be tried beside the one that runs: that is ${before}, this ${after}`;
+  };
   return {
+    whyNotTried,
     try(loaded, share) {
       const mounted = slot(loaded.name);
-      if (!mounted || !is(loaded))
-        throw new OperatorError(`There is no ${loaded.definition.kind} function ${loaded.name} to try it beside.`);
-      const [before, after] = [way(mounted.current.loaded.definition), way(loaded.definition)];
-      if (before !== after)
-        throw new OperatorError(`It cannot be tried beside the one that runs: that is ${before}, this ${after}.`);
+      const reason = whyNotTried(loaded);
+      if (reason !== undefined || !mounted || !is(loaded)) throw new OperatorError(reason ?? "it cannot be tried");
       host.background(mounted.try(new Version(loaded, compile(loaded.definition)), share));
     },
     endTrial(name) {

@@ -9,9 +9,11 @@ export interface Trigger {
   check(functions: readonly Loaded[]): Fault[];
   /** Mounts a new function, or swaps a mounted one. Resolves once new calls run this version; the old one drains on. */
   mount(loaded: Loaded): Promise<void>;
+  /** Why a version cannot be tried: none is mounted, or calls would come to this one in another way. */
+  whyNotTried(loaded: Loaded): string | undefined;
   /**
    * Gives a version this share of the calls (more than 0, less than 1) beside the mounted one, in place of any that was
-   * tried before. Throws an `OperatorError` when none is mounted, or when calls would come to this one in another way.
+   * tried before. Throws an `OperatorError` when it cannot be tried.
    */
   try(loaded: Loaded, share: number): void;
   /** All calls go to the mounted version again. */
