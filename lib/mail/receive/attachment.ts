@@ -1,7 +1,8 @@
 /** Names and types of received attachments. Pure. */
 import { detectExtension } from "nodemailer/lib/mime-funcs";
 import { cut } from "./headers.ts";
-import type { Headers, Structured } from "./mailparser.ts";
+import type { Headers } from "./bare-parser.ts";
+import type { Structured } from "./mailparser.ts";
 
 const longestName = 255;
 const typePattern = /^[\w.+-]+\/[\w.+-]+$/;
@@ -37,10 +38,14 @@ export function typeOf(headers: Headers, contentType: string | undefined): strin
   return params.reduce((text, param) => (text.length + param.length <= longestName ? text + param : text), type);
 }
 
+/** How many references are looked at: of millions, each is another object. */
+const mostReferences = 100_000;
+
 /** What the html refers to by `cid:`, as it is written there and decoded. */
 export function contentIdsIn(html: string | undefined): ReadonlySet<string> {
   const found = new Set<string>();
-  for (const [, id = ""] of (html ?? "").matchAll(/\bcid:([^"'\s<>)]{1,255})/gi)) {
+  const references = (html ?? "").matchAll(/\bcid:([^"'\s<>)]{1,255})/gi);
+  for (const [, id = ""] of references.take(mostReferences)) {
     found.add(id);
     found.add(decoded(id));
   }

@@ -3,21 +3,40 @@
 /** A part, as the splitter has it. */
 export interface SplitNode {
   multipart: string | false;
+  contentType: string | false;
+  encoding: string | false;
+  filename: string | false;
+  flowed: boolean;
+  delSp: boolean;
   headers: unknown;
+  parentNode: SplitNode | false;
+  getDecoder: () => unknown;
+  addHeaderChunk(lines: Buffer): void;
   parseHeaders(): void;
   _headerlen: number;
+  _boundary: Buffer | false;
+  _parentBoundary: Buffer | false;
   _parentBoundaryOwner: SplitNode | false;
 }
 
-/** How far out is looked: nobody nests as deep, and every line that begins with two hyphens is looked at. */
+/** How far out is looked: nobody nests as deep, and a line that looks like a boundary is compared with each of them. */
 const mostLevels = 16;
 
 /** What a line says: the next child, the end of the children, the next sibling, the end of the parent; or nothing. */
 type Boundary = 1 | 2 | 3 | 4 | false;
 
+/** What a line is: a part whose head it ends, content of a part, or a boundary and what stands around parts. */
+export type SplitChunk = (SplitNode & { type: "node" }) | { type: "body" | "data"; node: SplitNode; value: Buffer };
+
 export interface Splitter {
   node: SplitNode;
+  /** 1 in the head of a part, 2 in its body. */
+  state: number;
+  readonly inEpilogue: boolean;
   checkBoundary(line: Buffer): Boundary;
+  /** Returns the error of a head that is too long, with so many bytes more. */
+  checkHeadSize(more: number): Error | null;
+  processLine(line: Buffer, isLast: boolean, next: (error: Error | null, chunk?: SplitChunk | false) => void): void;
   push(node: SplitNode): boolean;
 }
 
@@ -59,6 +78,22 @@ export function widenBoundaries(splitter: Splitter): void {
     splitter.push(node);
   }
 }
+
+/** How those lines begin that may say something to such a splitter, in the part that it is in: each once. */
+export function delimitersOf(part: SplitNode): Buffer[] {
+  const found = new Map<string, Buffer>();
+  const add = (boundary: Buffer | false) => {
+    if (!boundary) return;
+    const delimiter = Buffer.concat([hyphens, boundary]);
+    found.set(delimiter.toString("latin1"), delimiter);
+  };
+  add(part["_boundary"]);
+  let node: SplitNode | false = part;
+  for (let level = 0; node && level <= mostLevels; level++, node = outerOf(node)) add(node["_parentBoundary"]);
+  return [...found.values()];
+}
+
+const hyphens = Buffer.from("--");
 
 function outerOf(node: SplitNode): SplitNode | false {
   return node["_parentBoundaryOwner"];

@@ -1,6 +1,5 @@
 /** Text whose charset is not said, or said wrongly: what systems in Taiwan send without a word is UTF-8 or Big5. */
 import { isUtf8 } from "node:buffer";
-import { Transform } from "node:stream";
 
 /** Names that say nothing: much calls itself so that is none of it. */
 const saysNothing: ReadonlySet<string> = new Set([
@@ -17,22 +16,6 @@ const saysNothing: ReadonlySet<string> = new Set([
 /** Whether the bytes of a text have to tell their charset themselves. */
 export function isUnsaid(charset: string | false | undefined): boolean {
   return saysNothing.has((charset || "").toLowerCase().replaceAll(/[^a-z\d]/g, ""));
-}
-
-/** Makes UTF-8 of text in a charset; `known` decodes those that mailparser knows, and throws for others. */
-export function decoderOf(charset: string, known: (charset: string) => Transform): Transform {
-  // mailparser takes it for little-endian whatever its mark says.
-  if (/^utf-?16$/i.test(charset)) return new WholeText((bytes) => Buffer.from(utf16(bytes)));
-  try {
-    return known(charset);
-  } catch {
-    return new WholeText(inUtf8);
-  }
-}
-
-/** Text whose charset its bytes have to tell, in UTF-8. */
-export function inUtf8(bytes: Buffer): Buffer {
-  return isUtf8(bytes) ? bytes : Buffer.from(guess(bytes));
 }
 
 /**
@@ -81,33 +64,7 @@ function encodedWord(text: string): string {
   return `=?utf-8?B?${Buffer.from(text).toString("base64")}?=`;
 }
 
-/** UTF-8 where it is that, else Big5. */
-function guess(bytes: Buffer): string {
+/** Text whose charset its bytes have to tell: UTF-8 where it is that, else Big5. */
+export function guess(bytes: Buffer): string {
   return isUtf8(bytes) ? bytes.toString("utf8") : new TextDecoder("big5").decode(bytes);
-}
-
-function utf16(bytes: Buffer): string {
-  const isBigEndian = bytes[0] === 0xfe && bytes[1] === 0xff;
-  return new TextDecoder(isBigEndian ? "utf-16be" : "utf-16le").decode(bytes);
-}
-
-/** Decodes a text once all of it is here. */
-export class WholeText extends Transform {
-  readonly #pieces: Buffer[] = [];
-  readonly #decode: (bytes: Buffer) => Buffer;
-
-  constructor(decode: (bytes: Buffer) => Buffer) {
-    super();
-    this.#decode = decode;
-  }
-
-  override _transform(piece: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.#pieces.push(piece);
-    done();
-  }
-
-  override _flush(done: (error: null, text: Buffer) => void): void {
-    const [first = Buffer.alloc(0)] = this.#pieces;
-    done(null, this.#decode(this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first));
-  }
 }

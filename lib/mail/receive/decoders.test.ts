@@ -1,14 +1,10 @@
-import { buffer } from "node:stream/consumers";
-import type { Transform } from "node:stream";
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Base64Decoder, decodeBase64, decodeQuotedPrintable, QuotedPrintableDecoder } from "./decoders.ts";
+import { Base64Decoder, decodeQuotedPrintable, QuotedPrintableDecoder, type Decoder } from "./decoders.ts";
 
-async function through(decoder: Transform, pieces: readonly Buffer[]): Promise<string> {
-  for (const piece of pieces) decoder.write(piece);
-  decoder.end();
-  return (await buffer(decoder)).toString("latin1");
+function through(decoder: Decoder, pieces: readonly Buffer[]): string {
+  return Buffer.concat([...pieces.map((piece) => decoder.decode(piece)), decoder.end()]).toString("latin1");
 }
 
 /** A text in pieces, cut at these places. */
@@ -31,30 +27,30 @@ const quoted: [given: string, meant: string][] = [
   ["", ""],
 ];
 for (const [given, meant] of quoted) {
-  test(`quoted-printable: ${JSON.stringify(given)} means ${JSON.stringify(meant)}, however it comes`, async () => {
+  test(`quoted-printable: ${JSON.stringify(given)} means ${JSON.stringify(meant)}, however it comes`, () => {
     assert.is(decodeQuotedPrintable(Buffer.from(given)).toString("latin1"), meant);
     for (let at = 0; at <= given.length; at++) {
-      assert.is(await through(new QuotedPrintableDecoder(), cut(given, [at])), meant, `cut at ${at}`);
+      assert.is(through(new QuotedPrintableDecoder(), cut(given, [at])), meant, `cut at ${at}`);
     }
   });
 }
 
-test("quoted-printable in pieces is the same as in one", async () => {
+test("quoted-printable in pieces is the same as in one", () => {
   const text = fc.string({ unit: fc.constantFrom("=", " ", "\t", "\r", "\n", "A", "4", "x"), maxLength: 30 });
-  await fc.assert(
-    fc.asyncProperty(text, fc.array(fc.nat(30), { maxLength: 4 }), async (given, places) => {
+  fc.assert(
+    fc.property(text, fc.array(fc.nat(30), { maxLength: 4 }), (given, places) => {
       const whole = decodeQuotedPrintable(Buffer.from(given)).toString("latin1");
-      assert.is(await through(new QuotedPrintableDecoder(), cut(given, places)), whole);
+      assert.is(through(new QuotedPrintableDecoder(), cut(given, places)), whole);
     }),
   );
 });
 
-test("what would keep others busy for minutes is done in no time", async () => {
+test("what would keep others busy for minutes is done in no time", () => {
   const blanks = " ".repeat(2_000_000);
   for (const given of [`a${blanks}b`, `a=${blanks}b`, `a${"= ".repeat(1_000_000)}b`, "=".repeat(2_000_000)]) {
     const started = performance.now();
     decodeQuotedPrintable(Buffer.from(given));
-    await through(
+    through(
       new QuotedPrintableDecoder(),
       cut(
         given,
@@ -65,9 +61,9 @@ test("what would keep others busy for minutes is done in no time", async () => {
   }
 });
 
-test("a line of blanks that is longer than anything stays as it is", async () => {
+test("a line of blanks that is longer than anything stays as it is", () => {
   const given = `a${" ".repeat(200_000)}b`;
-  assert.is(await through(new QuotedPrintableDecoder(), cut(given, [65_536, 131_072])), given);
+  assert.is(through(new QuotedPrintableDecoder(), cut(given, [65_536, 131_072])), given);
 });
 
 const base64: [given: string, meant: string][] = [
@@ -80,10 +76,9 @@ const base64: [given: string, meant: string][] = [
   ["", ""],
 ];
 for (const [given, meant] of base64) {
-  test(`base64: ${JSON.stringify(given)} means ${JSON.stringify(meant)}, however it comes`, async () => {
-    assert.is(decodeBase64(Buffer.from(given, "latin1")).toString("latin1"), meant);
+  test(`base64: ${JSON.stringify(given)} means ${JSON.stringify(meant)}, however it comes`, () => {
     for (let at = 0; at <= given.length; at++) {
-      assert.is(await through(new Base64Decoder(), cut(given, [at])), meant, `cut at ${at}`);
+      assert.is(through(new Base64Decoder(), cut(given, [at])), meant, `cut at ${at}`);
     }
   });
 }
@@ -91,21 +86,17 @@ for (const [given, meant] of base64) {
 test("base64 of padding alone takes no more memory than its own size, a few times over", () => {
   const content = Buffer.from("a=".repeat(3_000_000));
   const before = process.memoryUsage().rss;
-  assert.is(decodeBase64(content).length, 0);
+  assert.is(new Base64Decoder().decode(content).length, 0);
   assert.ok(process.memoryUsage().rss - before < 150 * 2 ** 20);
 });
 
-test("base64 in pieces is what was encoded", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.uint8Array({ maxLength: 60 }),
-      fc.array(fc.nat(80), { maxLength: 4 }),
-      async (bytes, places) => {
-        const content = Buffer.from(bytes);
-        const decoded = await through(new Base64Decoder(), cut(content.toString("base64"), places));
-        assert.is(decoded, content.toString("latin1"));
-      },
-    ),
+test("base64 in pieces is what was encoded", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.array(fc.nat(80), { maxLength: 4 }), (bytes, places) => {
+      const content = Buffer.from(bytes);
+      const decoded = through(new Base64Decoder(), cut(content.toString("base64"), places));
+      assert.is(decoded, content.toString("latin1"));
+    }),
   );
 });
 

@@ -29,7 +29,7 @@ export function receivedDraft(envelope: Envelope, message: Parts, maxAttachmentB
     subject: subjectOf(headers),
     text: plainText(message.text),
     html,
-    attachments: attachments(message, contentIdsIn(html), maxAttachmentBytes),
+    attachments: attachments(message, html, maxAttachmentBytes),
     metadata: undefined,
     sendAt: undefined,
   };
@@ -53,8 +53,10 @@ function recipients(envelope: Envelope, { headers }: Parts): Pick<Draft, "to" | 
   return { to, cc, bcc: [...left.values()] };
 }
 
-function attachments(message: Parts, shown: ReadonlySet<string>, maxBytes: number): DraftAttachment[] {
+function attachments(message: Parts, html: string | undefined, maxBytes: number): DraftAttachment[] {
   const names = storedNames();
+  const mayBeShown = message.attachments.some(({ contentId }) => contentId !== undefined);
+  const shown = contentIdsIn(mayBeShown ? html : undefined);
   return message.attachments.map(({ headers, contentType, contentId, content }, index) => {
     const filename = filenameOf(headers, contentType, index + 1);
     if (content.sizeBytes > maxBytes) {

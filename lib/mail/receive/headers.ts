@@ -1,7 +1,8 @@
 /** What the headers of a received message say. Pure. */
 import { problems } from "../../../runtime/problem.ts";
 import { parseAddress, type Address } from "../address.ts";
-import type { Headers, ParsedAddress, ParsedAddresses } from "./mailparser.ts";
+import type { Headers } from "./bare-parser.ts";
+import type { ParsedAddress, ParsedAddresses } from "./mailparser.ts";
 
 const longestName = 200;
 /** RFC 5322, section 2.1.1: of a line. */

@@ -1,9 +1,11 @@
-/** mailparser, with its costly parts off, and what it would lose kept. */
-import type { Readable, Transform } from "node:stream";
-import { MailParser } from "mailparser";
-import { widenBoundaries, type Splitter } from "./boundaries.ts";
-import { decoderOf, encodedHeader, inUtf8, isUnsaid, WholeText } from "./charset.ts";
-import { Base64Decoder, decodeBase64, decodeQuotedPrintable, QuotedPrintableDecoder } from "./decoders.ts";
+/** mailparser, with its costly parts left out, and what it would lose kept. */
+import { BareParser, type HeaderLine, type Headers, type TreePart } from "./bare-parser.ts";
+import { widenBoundaries, type SplitNode } from "./boundaries.ts";
+import { encodedHeader, isUnsaid } from "./charset.ts";
+import { decodingOf, type KnownCharsets } from "./decodings.ts";
+import { htmlOf } from "./html.ts";
+import type { Piece } from "./split.ts";
+import type { TextForm } from "./text.ts";
 
 /** A header as mailparser makes it of its line; those of structure have parameters. */
 export interface Structured {
@@ -21,83 +23,6 @@ export interface ParsedAddresses {
   value: ParsedAddress[];
 }
 
-/** Of those that occur several times, a list. */
-export type Headers = ReadonlyMap<string, unknown>;
-
-export interface AttachmentPart {
-  type: "attachment";
-  contentType: string | false;
-  filename?: string;
-  /** Without its brackets. */
-  cid?: string;
-  headers: Headers;
-  content: Readable;
-  /** The next part comes after this only. */
-  release(): void;
-}
-
-export interface TextPart {
-  type: "text";
-  text?: string;
-  html?: string;
-}
-
-/** A header as it came, unfolded: `Subject: …`, one character for each byte. */
-export interface HeaderLine {
-  key: string;
-  line: string;
-}
-
-/** A part, or a piece of one; what is set here is what mailparser then goes by. */
-interface Chunk {
-  type: "node" | "body" | "data";
-  contentType?: string | false;
-  encoding?: string | false;
-  disposition?: string | false;
-  charset?: string | false;
-  getDecoder?: () => Transform;
-  /** Of a piece: the part that it belongs to. */
-  node?: { multipart: string | false };
-  value?: Buffer;
-}
-
-interface TreeNode {
-  /** The splitter's. */
-  node: unknown;
-  children: TreeNode[];
-}
-
-/** What of mailparser is used beyond its documentation. Its version is pinned, and the corpus of ugly mail holds it to this. */
-interface Internals {
-  readonly hasHtml: boolean;
-  readonly headerLines: HeaderLine[] | false;
-  readonly tree: TreeNode | false;
-  readonly splitter: Splitter;
-  decoder: { decodeStream(charset: string): Transform };
-  processChunk(chunk: Chunk, done: () => void): void;
-  processHeaders(lines: HeaderLine[]): Headers;
-  textToHtml(text: string): string;
-  getAddressesHTML(): string;
-  getAddressesText(): string;
-}
-
-const Base = MailParser as unknown as new (options: object) => Transform & Internals;
-
-const options = {
-  // Makes html mail 15 times as cheap.
-  skipHtmlToText: true,
-  skipTextToHtml: true,
-  skipTextLinks: true,
-  skipImageLinks: true,
-  keepCidLinks: true,
-  // A message in a message stays a file.
-  ignoreEmbedded: true,
-  maxHeadSize: 256 * 1024,
-  maxChildNodes: 2000,
-  // The cheapest; nobody asks for it.
-  checksumAlgo: "sha1",
-};
-
 /** What is read of the headers; the others are half of the work. */
 const readHeaders: ReadonlySet<string> = new Set([
   "from",
@@ -110,21 +35,20 @@ const readHeaders: ReadonlySet<string> = new Set([
   "content-id",
 ]);
 
-/** What is text to mailparser, and no attachment. */
-const shownTypes: ReadonlySet<string> = new Set(["text/plain", "text/html", "message/delivery-status"]);
-const isInline = /^(?:inline)?$/;
-const asItIs = (bytes: Buffer) => bytes;
+/** A part gets its content past mailparser's streams. */
+const noDecoder = { on() {} };
 
-export class Parser extends Base {
+/** Its ways with heads, with the tree of parts, and with the texts of a message. */
+export class Parser extends BareParser {
   /** Multiparts that have something in them besides their parts. */
   readonly #withContent = new Set<unknown>();
   #hasLostLines = false;
+  /** Of plain texts. */
+  readonly #written = new Map<string, string>();
 
   constructor() {
-    super(options);
+    super();
     widenBoundaries(this.splitter);
-    const known = this.decoder;
-    this.decoder = { decodeStream: (charset) => decoderOf(charset, (name) => known.decodeStream(name)) };
   }
 
   /** Whether something of the message is in none of its parts: where a part begins or ends could not be told. */
@@ -132,22 +56,43 @@ export class Parser extends Base {
     return this.#hasLostLines || (this.tree !== false && this.#hasLostContent(this.tree));
   }
 
-  override processChunk(chunk: Chunk, done: () => void): void {
-    if (chunk.type === "node") {
-      const encoding = /base64|quoted-printable/.exec(chunk.encoding || "")?.[0];
-      if (encoding === "base64") chunk.getDecoder = () => new Base64Decoder();
-      if (encoding === "quoted-printable") chunk.getDecoder = () => new QuotedPrintableDecoder();
-      const isShown = shownTypes.has(chunk.contentType || "text/plain") && isInline.test(chunk.disposition || "");
-      if (isShown && isUnsaid(chunk.charset)) {
-        // mailparser would take it for UTF-8 as it is, and lose what is none.
-        const decode = encoding === "base64" ? decodeBase64 : encoding ? decodeQuotedPrintable : asItIs;
-        chunk.getDecoder = () => new WholeText((bytes) => inUtf8(decode(bytes)));
-        chunk.charset = "utf-8";
-      }
-    } else if (chunk.node?.multipart && /^(?!--).*\S/m.test(chunk.value?.toString("latin1") ?? "")) {
-      this.#withContent.add(chunk.node);
+  /** The headers of the message itself. */
+  get messageHeaders(): Headers {
+    return this.tree === false ? new Map() : this.tree.headers;
+  }
+
+  /** Takes in a part. */
+  begin(node: SplitNode): TreePart {
+    node.getDecoder = () => noDecoder;
+    const part = this.createNode(node);
+    if (part.isAttachment === false) {
+      if (part.contentType === "text/html") this.hasHtml = true;
+      else this.hasText = true;
     }
-    super.processChunk(chunk, done);
+    return part;
+  }
+
+  /** Takes note of what no part takes: what stands between parts, and what comes after a part has ended. */
+  passBy(piece: Exclude<Piece, { type: "node" }>): void {
+    if (piece.type === "body") {
+      this.#hasLostLines ||= /\S/.test(piece.bytes.toString("latin1"));
+    } else if (piece.node.multipart && !this.#withContent.has(piece.node)) {
+      if (/^(?!--).*\S/m.test(piece.bytes.toString("latin1"))) this.#withContent.add(piece.node);
+    }
+  }
+
+  textForm({ node, charset }: TreePart): TextForm {
+    const known: KnownCharsets = (name) => this.decoder.decodeStream(name);
+    return {
+      decoding: isUnsaid(charset) ? undefined : decodingOf(charset ?? "", known),
+      flow: node.flowed ? { delSp: node.delSp } : undefined,
+    };
+  }
+
+  /** The type of an attachment: where its head says nothing, that of its name. */
+  typeOf({ node, contentType }: TreePart): string | undefined {
+    const byName = contentType === "application/octet-stream" && node.filename;
+    return (byName && this.libmime.detectMimeType(byName)) || contentType || undefined;
   }
 
   override processHeaders(lines: HeaderLine[]): Headers {
@@ -166,14 +111,25 @@ export class Parser extends Base {
     return "";
   }
 
-  /** For plain text beside html that is no alternative to it, such as a mailing list's footer: without this it would go. */
-  override textToHtml(text: string): string {
-    if (!this.hasHtml || text === "") return "";
-    const escaped = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    return `<p>${escaped.trim().replaceAll("\n", "<br/>\n")}</p>`;
+  /**
+   * Writes html for plain text beside html that is no alternative to it, such as a mailing list's footer: without it
+   * that would go. mailparser itself would do it in one turn.
+   */
+  async writeHtml(part = this.tree): Promise<void> {
+    if (!part || !this.hasHtml || part.contentType === "multipart/alternative") return;
+    const { textContent, contentType, children } = part;
+    if (textContent && contentType !== "text/html") {
+      this.#written.set(textContent, `<p>${await htmlOf(textContent.trim())}</p>`);
+    }
+    for (const child of children) await this.writeHtml(child);
   }
 
-  #hasLostContent({ node, children }: TreeNode): boolean {
+  /** It also asks for a page of all that is text, which nobody else does. */
+  override textToHtml(text: string): string {
+    return this.text === false ? (this.#written.get(text) ?? "") : "";
+  }
+
+  #hasLostContent({ node, children }: TreePart): boolean {
     if (children.length === 0) return this.#withContent.has(node);
     return children.some((child) => this.#hasLostContent(child));
   }

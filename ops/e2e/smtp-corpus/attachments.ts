@@ -1,5 +1,6 @@
 /** Attachments of every kind, and the company that a text keeps. */
 import { base64, blob, file, html, join, lines, mailOf, mixed, multipart, part, text, type Case } from "./case.ts";
+import { big5 } from "./samples.ts";
 
 const pixel = blob(300, 7);
 const invitation = lines(
@@ -124,12 +125,20 @@ export const attachments: readonly Case[] = [
       ],
     },
   },
-  // The parser makes a line end of it.
   {
     name: "a file of no bytes, in 7bit, before another part",
     raw: mixed(part(["Content-Type: text/csv; name=empty.csv"], ""), text("Hello")),
     answer: 250,
-    expect: { text: "Hello" },
+    expect: {
+      text: "Hello",
+      attachments: [{ filename: "empty.csv", contentType: "text/csv", content: Buffer.alloc(0) }],
+    },
+  },
+  {
+    name: "a file of Big5 of an empty type",
+    raw: mixed(text("Hello"), part(["Content-Type:"], big5.bytes)),
+    answer: 250,
+    expect: { text: "Hello", attachments: [{ filename: "attachment-1", content: big5.bytes }] },
   },
   {
     name: "a file that is the whole message",

@@ -16,10 +16,10 @@ function bounded(name: string, boundary: string, contentType = `multipart/mixed;
   };
 }
 
-/** What nobody can tell the parts of: it is there as a whole, as a file. */
-function untold(name: string, raw: Buffer): Case {
+/** What nobody can tell all parts of: it is there as a whole, as a file. */
+function untold(name: string, raw: Buffer, told = ""): Case {
   const whole = { filename: "message.eml", content: join(raw, crlf) };
-  return { name, raw, answer: 250, expect: { text: "", html: "", attachments: [whole] } };
+  return { name, raw, answer: 250, expect: { text: told, html: "", attachments: [whole] } };
 }
 
 const boundaries: readonly Case[] = [
@@ -165,6 +165,11 @@ const missing: readonly Case[] = [
   untold(
     "a multipart without a semicolon",
     mail(["Content-Type: multipart/mixed boundary=b"], "--b", text("Hello"), "--b--"),
+  ),
+  untold(
+    "a text that has a boundary, and goes on after it",
+    mail(["Content-Type: text/plain; boundary=b"], "Hello", "--b--", "It goes on."),
+    "Hello",
   ),
   {
     name: "boundaries with blanks after them",
