@@ -100,7 +100,8 @@ test("two processes at once take each mail back once, however many there are", a
      FROM generate_series(1, 2500)`,
   );
   const config = context.ctx.config;
-  const other = { db: holding.ctx.db, cache: holding.ctx.cache, log: holding.ctx.log, config };
+  const { db, cache, log, mailMetrics } = holding.ctx;
+  const other = { db, cache, log, mailMetrics, config };
   const [here, there] = await Promise.all([releaseExpired(context.ctx), releaseExpired(other)]);
   assert.is(here + there, 2500);
   const { rows } = await context.ctx.db.query(

@@ -12,7 +12,7 @@ const mostAttempts = 25;
  * as at the start of a system whose database belongs to this one process.
  */
 export async function releaseExpired(
-  ctx: Pick<Context, "db" | "config" | "log" | "cache">,
+  ctx: Pick<Context, "db" | "config" | "log" | "cache" | "mailMetrics">,
   { all = false } = {},
 ): Promise<number> {
   let released = 0;
@@ -28,6 +28,7 @@ export async function releaseExpired(
     released += rows.length;
     if (rows.length < releaseSize) break;
   }
+  ctx.mailMetrics.released(released);
   if (released > 0) ctx.log.warn({ released }, "attempts whose outcome cannot be known were taken back");
   return released;
 }

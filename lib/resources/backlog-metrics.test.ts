@@ -55,11 +55,11 @@ test("mail is counted by what it waits for, and the oldest tells for how long", 
     '{status="failed"}': 1,
   });
   const oldest = await read("queue_oldest_seconds");
-  assert.ok(Math.abs((oldest['{queue="mail-queue"}'] ?? 0) - 90) < 10, JSON.stringify(oldest));
-  assert.ok(Math.abs((oldest['{queue="failed-mails"}'] ?? 0) - 86_400) < 10, JSON.stringify(oldest));
+  assert.ok(Math.abs((oldest['{queue="mail-queue",kind="mail"}'] ?? 0) - 90) < 10, JSON.stringify(oldest));
+  assert.ok(Math.abs((oldest['{queue="failed-mails",kind="failed"}'] ?? 0) - 86_400) < 10, JSON.stringify(oldest));
   const messages = await read("queue_messages");
-  assert.is(messages['{queue="mail-queue",state="ready"}'], 4);
-  assert.is(messages['{queue="failed-mails",state="ready"}'], 0);
+  assert.is(messages['{queue="mail-queue",kind="mail",state="ready"}'], 4);
+  assert.is(messages['{queue="failed-mails",kind="failed",state="ready"}'], 0);
 });
 
 test("jobs are counted by state, and how late the latest is", async ({ context }) => {

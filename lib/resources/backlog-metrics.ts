@@ -11,10 +11,13 @@ import { sampled, type SampleOptions } from "./sampled.ts";
 /** No count of `selectBacklog` goes further: what is more is told as this many. */
 const mostCounted = 10_000;
 
+/** Whose queue mail is in, by its state. */
+const kinds: Readonly<Record<string, "mail" | "failed">> = { waiting: "mail", failed: "failed" };
+
 export interface BacklogOptions extends SampleOptions {
   db: Pick<Database, "query">;
   broker: Pick<Broker, "depth">;
-  /** Names of the queue of mail, and of the one of mail that was given up. */
+  /** Names of the queue of mail, and of the one of mail that was given up: they may be set, their `kind` not. */
   queues: { mail: string; failed: string };
   registry: Registry;
 }
@@ -22,8 +25,9 @@ export interface BacklogOptions extends SampleOptions {
 export function registerBacklogMetrics({ db, broker, queues, registry, ...options }: BacklogOptions): void {
   const readBacklog = sampled(async () => (await db.query<BacklogRow>(selectBacklog, [mostCounted])).rows, options);
   const readMails = sampled(async () => (await db.query<{ status: string; count: number }>(selectMails)).rows, options);
-  const readQueue = (queue: string) => sampled(async () => ({ queue, ...(await broker.depth(queue)) }), options);
-  const readQueues = [readQueue(queues.mail), readQueue(queues.failed)];
+  const depthOf = (kind: "mail" | "failed") =>
+    sampled(async () => ({ kind, depth: await broker.depth(queues[kind]) }), options);
+  const readDepths = [depthOf("mail"), depthOf("failed")];
 
   gauge("mails", "Mails in the database by status", ["status"], async (set) => {
     for (const { status, count } of (await readMails()) ?? []) set({ status }, count);
@@ -31,18 +35,12 @@ export function registerBacklogMetrics({ db, broker, queues, registry, ...option
   gauge("mail_backlog", `Mails by state, at most ${mostCounted} of each`, ["state"], async (set) => {
     for (const { of, state, count } of (await readBacklog()) ?? []) if (of === "mail") set({ state }, count);
   });
-  gauge(
-    "queue_oldest_seconds",
-    "How long the oldest has been waiting, or has been given up",
-    ["queue"],
-    async (set) => {
-      const states: Record<string, string> = { waiting: queues.mail, failed: queues.failed };
-      for (const { of, state, oldest } of (await readBacklog()) ?? []) {
-        const queue = of === "mail" && states[state];
-        if (queue) set({ queue }, oldest ?? 0);
-      }
-    },
-  );
+  gauge("queue_oldest_seconds", "How long the oldest has waited, or is given up", ["queue", "kind"], async (set) => {
+    for (const { of, state, oldest } of (await readBacklog()) ?? []) {
+      const kind = of === "mail" ? kinds[state] : undefined;
+      if (kind) set({ queue: queues[kind], kind }, oldest ?? 0);
+    }
+  });
   gauge("schedule_jobs", `Jobs of scheduled mail by state, at most ${mostCounted} of each`, ["state"], async (set) => {
     for (const { of, state, count } of (await readBacklog()) ?? []) if (of === "schedule") set({ state }, count);
   });
@@ -50,11 +48,12 @@ export function registerBacklogMetrics({ db, broker, queues, registry, ...option
     const due = (await readBacklog())?.find(({ of, state }) => of === "schedule" && state === "due");
     if (due) set({}, due.oldest ?? 0);
   });
-  gauge("queue_messages", "Messages of a queue by state", ["queue", "state"], async (set) => {
-    for (const depth of await Promise.all(readQueues.map((read) => read()))) {
-      if (!depth) continue;
-      const { queue, ready, delayed, active } = depth;
-      for (const [state, count] of Object.entries({ ready, delayed, active })) set({ queue, state }, count);
+  gauge("queue_messages", "Messages of a queue by state", ["queue", "kind", "state"], async (set) => {
+    for (const found of await Promise.all(readDepths.map((read) => read()))) {
+      if (!found) continue;
+      const { kind, depth } = found;
+      for (const state of ["ready", "delayed", "active"] as const)
+        set({ queue: queues[kind], kind, state }, depth[state]);
     }
   });
 

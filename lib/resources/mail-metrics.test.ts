@@ -10,7 +10,7 @@ const test = suite("metrics of providers");
 test("an attempt is counted by provider, mailbox and answer, with its duration", async () => {
   const registry = new Registry();
   const metrics = openMailMetrics(registry, openWeights(1));
-  const attempt = { provider: "graph", mailbox: "no***@corp.example", event: "sent", durationMs: 300 };
+  const attempt = { provider: "graph", mailbox: "no***@corp.example", event: "sent" as const, durationMs: 300 };
   metrics.attempted({ ...attempt, result: "accepted" });
   const text = await registry.metrics();
   const labels = `provider="graph",mailbox="no***@corp.example"`;

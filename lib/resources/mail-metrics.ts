@@ -3,6 +3,9 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { openMailboxLabels } from "./mailbox-labels.ts";
 import type { Weights } from "./weights.ts";
 
+/** What may follow an attempt. */
+const events = ["sent", "retry", "throttled", "failed", "outcome_unknown"] as const;
+
 /** What a provider made of an attempt; `held`: a limit of ours kept it from being asked. */
 export const results = ["accepted", "throttled", "held", "failed", "transient", "unknown"] as const;
 export type AttemptResult = (typeof results)[number];
@@ -12,14 +15,16 @@ export interface Attempted {
   /** Whose limits it counts for at the provider, masked; empty where there is no such thing. */
   mailbox: string;
   result: AttemptResult;
-  /** What follows: `sent`, `retry`, `throttled`, `failed`, `outcome_unknown`. */
-  event: string;
+  /** What follows. */
+  event: (typeof events)[number];
   durationMs: number;
 }
 
 export interface MailMetrics {
   /** Counts an attempt at a mail. */
   attempted(attempt: Attempted): void;
+  /** Counts mails that were taken back from workers that ended: the outcome of their attempts cannot be known. */
+  released(mails: number): void;
 }
 
 /** Mailboxes with numbers of their own, at each provider; the others share theirs. */
@@ -47,12 +52,18 @@ export function openMailMetrics(registry: Registry, weights: Weights): MailMetri
     buckets,
     registers,
   });
+  const released = new Counter({
+    name: "mail_leases_expired_total",
+    help: "Mails taken back from workers that ended in the middle of an attempt",
+    registers,
+  });
   const weight: Gauge = new Gauge({
     name: "mail_weight_bytes",
     help: "Bytes of attachments of the heavy mails that are being delivered",
     registers,
     collect: () => weight.set(weights.taken),
   });
+  const providers = new Set<string>();
   const mailboxes = new Map<string, ReturnType<typeof openMailboxLabels>>();
 
   function labelOf(provider: string, mailbox: string): string {
@@ -70,10 +81,16 @@ export function openMailMetrics(registry: Registry, weights: Weights): MailMetri
 
   return {
     attempted({ provider, mailbox, result, event, durationMs }) {
+      if (!providers.has(provider)) {
+        providers.add(provider);
+        // A counter that begins with 1 has not grown, in Prometheus's eyes.
+        for (const outcome of events) attempts.inc({ provider, outcome }, 0);
+      }
       attempts.inc({ provider, outcome: event });
       const labels = { provider, mailbox: labelOf(provider, mailbox) };
       answers.inc({ ...labels, result });
       durations.observe(labels, durationMs / 1000);
     },
+    released: (mails) => released.inc(mails),
   };
 }

@@ -11,6 +11,13 @@ const versionsCounted = 5;
 /** How many codes of errors are told apart: they are words of the code, but a function may make them up. */
 const codesCounted = 50;
 
+/** Outcomes that somebody is to be told of at their first time. */
+const foreseen: Readonly<Record<string, readonly (string | number)[]>> = {
+  http: [500],
+  queue: ["done", "retry", "dead"],
+  schedule: ["done", "failed"],
+};
+
 type Outcomes = Map<string | number, number>;
 
 interface Running {
@@ -156,6 +163,8 @@ export class Metrics {
     let stats = this.#stats.get(name);
     if (!stats) {
       stats = new CallStats(name, trigger);
+      // A counter that begins with 1 has not grown, in Prometheus's eyes.
+      for (const outcome of foreseen[trigger] ?? []) stats.outcomes.set(outcome, 0);
       this.#stats.set(name, stats);
     }
     return stats;
