@@ -22,14 +22,14 @@ test("calls are counted for the function, and apart for each version", async () 
   assert.match(text, `function_calls_total{function="mail/send",trigger="http",outcome="200"} 2`);
   assert.match(text, `function_version_calls_total{function="mail/send",trigger="http",version="ccc",outcome="500"} 1`);
   assert.match(text, `function_errors_total{function="mail/send",trigger="http",code="internal_error"} 1`);
-  for (const [version, role] of [
+  for (const [version, state] of [
     ["aaa", "draining"],
     ["bbb", "current"],
     ["ccc", "canary"],
   ]) {
     assert.match(
       text,
-      `function_version_info{function="mail/send",trigger="http",version="${version}",role="${role}"} 1`,
+      `function_version_info{function="mail/send",trigger="http",version="${version}",state="${state}"} 1`,
     );
   }
 });

@@ -76,13 +76,13 @@ export class CallStats {
   }
 
   /** The versions that are running, each with what it is there for. */
-  roles(): { version: string; role: "current" | "canary" | "draining" }[] {
+  states(): { version: string; state: "current" | "canary" | "draining" }[] {
     if (!this.running) return [];
     const { current, trial, retired } = this.running;
-    const drained = [...retired].map(({ loaded }) => ({ version: loaded.hash, role: "draining" as const }));
+    const drained = [...retired].map(({ loaded }) => ({ version: loaded.hash, state: "draining" as const }));
     return [
-      { version: current.loaded.hash, role: "current" },
-      ...(trial ? [{ version: trial.loaded.hash, role: "canary" as const }] : []),
+      { version: current.loaded.hash, state: "current" },
+      ...(trial ? [{ version: trial.loaded.hash, state: "canary" as const }] : []),
       ...drained.filter(({ version }, index) => drained.findIndex((other) => other.version === version) === index),
     ];
   }
@@ -92,7 +92,7 @@ export class CallStats {
     const outcomes: Outcomes = new Map();
     this.versions.set(version, outcomes);
     if (this.versions.size <= versionsCounted) return outcomes;
-    const running = new Set(this.roles().map((one) => one.version)).add(version);
+    const running = new Set(this.states().map((one) => one.version)).add(version);
     for (const old of this.versions.keys()) {
       if (running.has(old)) continue;
       this.versions.delete(old);
@@ -134,7 +134,7 @@ export class Metrics {
       ),
     );
     this.#register("function_version_info", "gauge", "Versions that are running, and what for", (stats) =>
-      stats.roles().map((labels) => ({ labels, value: 1 })),
+      stats.states().map((labels) => ({ labels, value: 1 })),
     );
     this.#register(
       "queue_deliveries_total",
