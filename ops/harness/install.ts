@@ -10,7 +10,11 @@ export type Service = (typeof services)[number];
 /** What people and old systems send mail with. */
 export const mailClients = ["curl", "msmtp", "Python", "smtp-source", "swaks"] as const;
 export type MailClient = (typeof mailClients)[number];
-export type Program = Service | MailClient;
+
+/** What an operator puts before the system, and checks files with. */
+export const operatorTools = ["HAProxy", "docker-compose", "promtool", "amtool"] as const;
+export type OperatorTool = (typeof operatorTools)[number];
+export type Program = Service | MailClient | OperatorTool;
 
 const packages: Record<Program, string> = {
   PostgreSQL: "postgresql",
@@ -21,6 +25,10 @@ const packages: Record<Program, string> = {
   Python: "python3",
   "smtp-source": "postfix",
   swaks: "swaks libnet-ssleay-perl",
+  HAProxy: "haproxy",
+  "docker-compose": "docker-compose",
+  promtool: "prometheus",
+  amtool: "prometheus-alertmanager",
 };
 
 /** Thrown where a test asks for a program that this machine does not have. The runner counts that test as skipped. */
@@ -47,6 +55,8 @@ export function locate(program: Program): string | undefined {
     case "Python":
       // The system's own; what else is on the PATH may be anything.
       return ["/usr/bin/python3"].find(existsSync) ?? onPath("python3");
+    case "HAProxy":
+      return onPath("haproxy");
     case "swaks": {
       const hasTls = spawnSync("perl", ["-MNet::SSLeay", "-e", "1"]).status === 0;
       return hasTls ? onPath("swaks") : undefined;
