@@ -100,7 +100,7 @@ const messages: [what: string, message: string, answer: RegExp | { text: string 
   ["a megabyte of headers", `${"X: x\r\n".repeat(megabyte / 6)}\r\nx\r\n`, /^554 5\.6\.0 /],
   ["a line of 5 MB", `Subject: x\r\n\r\n${line}`, { text: line }],
   ["a megabyte of dots", `Subject: x\r\n\r\n${".\r\n".repeat(megabyte / 4)}`, /^554 5\.6\.0 /],
-  ["a text of 10,000 dots", `Subject: x\r\n\r\n${".\r\n".repeat(10_000)}`, { text: ".\n".repeat(10_000) }],
+  ["a text of 40,000 dots", `Subject: x\r\n\r\n${".\r\n".repeat(40_000)}`, { text: ".\n".repeat(40_000) }],
   ["a megabyte of line ends", `Subject: x\r\n\r\n${"\r\n".repeat(megabyte / 2)}end\r\n`, { text: "end" }],
   ["nothing but line ends", "\r\n".repeat(megabyte / 2), { text: "" }],
   ["a megabyte of LF", `Subject: x\n\n${"\n".repeat(megabyte)}end`, { text: "end" }],
@@ -118,6 +118,16 @@ for (const [what, message, answer] of messages) {
     assert.is((await client.say("NOOP")).text, "250 2.0.0 OK\r\n");
   });
 }
+
+endless("24 MB of lines of two hyphens, which may all be boundaries, hold up nobody who comes meanwhile", async () => {
+  const client = await meet();
+  await client.begin();
+  const parts = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n";
+  let isOver = false;
+  const answer = client.message(`${parts}${"--\r\n".repeat(6 * megabyte)}--b--\r\n`).finally(() => (isOver = true));
+  while (!isOver) await ordinaryMail();
+  assert.is((await answer).code, 250);
+});
 
 endless("a message without an end is cut off at twice what one may have", async () => {
   const client = await meet();

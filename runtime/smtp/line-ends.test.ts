@@ -31,6 +31,13 @@ test("what is as it should be is not copied", () => {
   assert.is(new LineEnds().normalize(piece), piece);
 });
 
+test("after many short lines it is no different", () => {
+  const start = "a\r\n".repeat(200);
+  for (const [given, made] of cases) assert.is(normalized([start + given]), start + made);
+  const piece = Buffer.from(start);
+  assert.is(new LineEnds().normalize(piece), piece);
+});
+
 test("however a message is cut into pieces, the same comes of it, without a lone CR or LF", () => {
   const text = fc.string({ unit: fc.constantFrom("\r", "\n", ".", "a"), maxLength: 40 });
   fc.assert(

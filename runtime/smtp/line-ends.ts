@@ -16,7 +16,9 @@ export class LineEnds {
     if (!this.#pending && isNormal(piece)) return piece;
     const out = Buffer.allocUnsafe(2 * piece.length + 1);
     let length = 0;
-    for (const byte of piece) {
+    // Not `for … of`, which takes ten times as long.
+    for (let at = 0; at < piece.length; at++) {
+      const byte = piece[at] ?? 0;
       if (byte === CR) {
         this.#pending = true;
         continue;
@@ -40,13 +42,24 @@ export class LineEnds {
   }
 }
 
-/** Looks at line ends only: Node finds the next one many times faster than a loop comes to it. */
+/** What a short line is, in bytes, and how many of them are looked for by calls. */
+const [shortLine, mostCalls] = [32, 64];
+
+/** Looks at line ends only: Node finds the next one many times faster than a loop comes to it, if it is far enough. */
 function isNormal(piece: Buffer): boolean {
-  for (let at = piece.indexOf(LF); at >= 0; at = piece.indexOf(LF, at + 1)) {
-    if (piece[at - 1] !== CR) return false;
+  let at = 0;
+  for (let short = 0; short < mostCalls;) {
+    const [cr, lf] = [piece.indexOf(CR, at), piece.indexOf(LF, at)];
+    if (lf < 0) return cr < 0;
+    if (cr < 0 || cr !== lf - 1) return false;
+    if (lf - at < shortLine) short++;
+    at = lf + 1;
   }
-  for (let at = piece.indexOf(CR); at >= 0; at = piece.indexOf(CR, at + 1)) {
-    if (piece[at + 1] !== LF) return false;
+  for (; at < piece.length; at++) {
+    const byte = piece[at] ?? 0;
+    if (byte !== CR && byte !== LF) continue;
+    if (byte === LF || piece[at + 1] !== LF) return false;
+    at++;
   }
   return true;
 }
