@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Client } from "pg";
-import { install, mailClients, services, type Service } from "./install.ts";
+import { install, mailClients, operatorTools, services, type Service } from "./install.ts";
 import { launch, ownFolder } from "./process.ts";
 import { startPostgres, startRabbit, startRedis, type Server } from "./services.ts";
 import { databasePrefix, testPostgres, type SharedServers } from "./test.ts";
@@ -63,7 +63,7 @@ function rank(file: string): string {
 }
 
 async function startShared(): Promise<{ env: SharedServers; servers: Server[] }> {
-  const missing = await install(tell, [...services, ...mailClients]);
+  const missing = await install(tell, [...services, ...mailClients, ...operatorTools]);
   const from = performance.now();
   tell(`Starting ${services.filter((service) => !missing.includes(service)).join(", ")} …`);
   const unless = async <T>(service: Service, start: () => Promise<T>): Promise<T | undefined> =>
