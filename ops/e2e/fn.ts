@@ -100,7 +100,16 @@ export async function createToken({
 export async function copyProject(): Promise<string> {
   const root = join(ownFolder("project"), "copy");
   await mkdir(root);
-  const parts = ["functions", "lib", "runtime", "sql", "runtime.config.ts", "package.json", "tsconfig.json"];
+  const parts = [
+    "functions",
+    "lib",
+    "runtime",
+    "sql",
+    "runtime.config.ts",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+  ];
   await Promise.all(parts.map((part) => cp(join(project, part), join(root, part), { recursive: true })));
   await symlink(join(project, "node_modules"), join(root, "node_modules"));
   return root;
