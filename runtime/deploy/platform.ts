@@ -21,7 +21,7 @@ export async function platformOf(root: string): Promise<string> {
 
 /** Which packages a bundle's code asks for. */
 export function packagesIn(code: string): string[] {
-  const asked = [...code.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, specifier = ""]) => specifier);
+  const asked = [...code.matchAll(/\b(?:require|import)\("([^"]+)"\)/g)].map(([, specifier = ""]) => specifier);
   return [...new Set(asked)].filter((one) => !one.startsWith(".") && !isBuiltin(one)).toSorted();
 }
 

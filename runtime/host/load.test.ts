@@ -1,8 +1,12 @@
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { saying, testProject } from "../testing-project.ts";
-import { bundle, load } from "./load.ts";
+import { bundle, evaluate, load } from "./load.ts";
 
+const root = join(import.meta.dirname, "../..");
 const found = (name: string) => ({ name, file: `functions/${name}.ts` });
 
 test("a function travels with the lib it imports; packages, runtime and resources stay outside", async () => {
@@ -92,6 +96,25 @@ test("the same source has the same hash, wherever the project lies", async () =>
   await using there = await testProject(files);
   const [one, two] = await Promise.all([bundle(here.root, [found("a")]), bundle(there.root, [found("a")])]);
   assert.is(one.bundles.get("a")?.hash, two.bundles.get("a")?.hash);
+});
+
+test("however many versions come and go, the heap stays as it was", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect: unknown = runInNewContext("gc");
+  const heap = (): number => {
+    if (typeof collect === "function") collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const code = `module.exports = { default: ${JSON.stringify("x".repeat(100_000))} };`;
+  const loads = (count: number) => {
+    for (let n = 0; n < count; n++)
+      evaluate(root, { code: `${code}//${n}`, map: "", hash: String(n).padStart(64), inputs: [] });
+  };
+  loads(20);
+  const before = heap();
+  loads(200);
+  const grown = heap() - before;
+  assert.ok(grown < 5_000_000, `200 versions of 100 kB have left ${grown} bytes`);
 });
 
 test.run();

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { types } from "node:util";
+import { setFlagsFromString } from "node:v8";
 import { build, stop, type BuildFailure, type OutputFile, type Plugin } from "esbuild";
 import { isFunction } from "../function.ts";
 import type { FoundFile } from "./discover.ts";
@@ -163,10 +164,13 @@ export function evaluate(root: string, bundle: Bundle): unknown {
   try {
     writeFileSync(file, `${header}${bundle.code}\n//# sourceMappingURL=${inlineMap(root, bundle.map)}\n`);
     const load = createRequire(file);
+    // V8 would keep the code of every version for as long as there is room: a third of a megabyte for each deploy.
+    setFlagsFromString("--no-compilation-cache");
     try {
       const exported: unknown = load(file);
       return typeof exported === "object" && exported !== null && "default" in exported ? exported.default : undefined;
     } finally {
+      setFlagsFromString("--compilation-cache");
       delete load.cache[file];
     }
   } finally {
