@@ -114,7 +114,25 @@ export function commands(session: Session): CommandDef {
         args: { name: { ...functionName, required: false }, json },
         run: async ({ args }) => (await import("./deploy.ts")).versions(session, args),
       }),
+      top: defineCommand({
+        meta: { description: "Watch functions, queues and processes: fn top [address …], by default of this machine" },
+        args: {
+          once: { type: "boolean", description: "Look once, and end" },
+          json,
+        },
+        async run({ args }) {
+          const { top } = await import("./top.ts");
+          const addresses = args._.length > 0 ? args._ : [String(portOf(house.readConfig(process.env)))];
+          await top({ addresses, once: args.once === true, json: args.json === true });
+        },
+      }),
       ...house.commands?.(houseTools(house)),
     },
   });
+}
+
+/** Where a system with this configuration tells of itself. */
+function portOf(config: unknown): number {
+  const port = typeof config === "object" && config !== null && "port" in config ? config.port : undefined;
+  return typeof port === "number" ? port : 8080;
 }
