@@ -56,15 +56,18 @@ async function configuration(behind: readonly Behind[]): Promise<string> {
   return text;
 }
 
-/** @throws {Missing} without HAProxy on this machine. */
-export async function startProxy(behind: readonly Behind[], env: Variables = {}): Promise<Proxy> {
+/**
+ * With servers that are known, or as a DNS tells (`DNS_SERVER`): then not a byte of the configuration is another.
+ * @throws {Missing} without HAProxy on this machine.
+ */
+export async function startProxy(behind: readonly Behind[] | "by DNS", env: Variables = {}): Promise<Proxy> {
   const command = locate("HAProxy");
   if (command === undefined) throw new Missing("HAProxy");
   const folder = ownFolder("haproxy");
   const certificate = await makeCertificate();
   const [tlsFile, configFile] = [join(folder, "tls.pem"), join(folder, "haproxy.cfg")];
   await writeFile(tlsFile, certificate.cert + certificate.key);
-  await writeFile(configFile, await configuration(behind));
+  await writeFile(configFile, behind === "by DNS" ? await readFile(file) : await configuration(behind));
   const ports = await Promise.all(Array.from({ length: 6 }, freePort));
   const [httpPort = 0, httpsPort = 0, port = 0, tlsPort = 0, statsPort = 0, metricsPort = 0] = ports;
   const at = (one: number) => `127.0.0.1:${one}`;
