@@ -12,10 +12,11 @@ CREATE TABLE tblschedulemail (
   cc               TEXT,
   bcc              TEXT,
   subject          TEXT NOT NULL,
-  body             TEXT NOT NULL,
+  -- All bodies of a transaction are in memory together: see batchBytes.
+  body             TEXT NOT NULL CHECK (octet_length(body) <= 26214400),
   isenabled        BOOLEAN NOT NULL DEFAULT TRUE,
   -- What has no offset is taken in the time zone of the session: SCHEDULE_TIMEZONE, unless a client sets another.
-  nextexecutetime  TIMESTAMPTZ NOT NULL,
+  nextexecutetime  TIMESTAMPTZ NOT NULL CHECK (nextexecutetime >= '1970-01-01Z' AND nextexecutetime < '10000-01-01Z'),
   executionstatus  VARCHAR(20) NOT NULL DEFAULT 'Pending'
                    CHECK (executionstatus IN ('Pending', 'Processing', 'Success', 'Failed')),
   -- A relay of its own; without a host, that of the environment.
@@ -39,25 +40,31 @@ CREATE INDEX tblschedulemail_due ON tblschedulemail (nextexecutetime, id) WHERE 
 CREATE INDEX tblschedulemail_by_status ON tblschedulemail (executionstatus, id);
 CREATE INDEX tblschedulemail_by_progcode ON tblschedulemail (progcode, id);
 CREATE INDEX tblschedulemail_by_mail ON tblschedulemail (mailid) WHERE mailid IS NOT NULL;
-CREATE INDEX tblschedulemail_in_clear ON tblschedulemail (id) WHERE smtppassword NOT LIKE 'v1.%';
+CREATE INDEX tblschedulemail_in_clear ON tblschedulemail (id)
+  WHERE smtppassword !~ '^(v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+)?$';
+CREATE INDEX tblschedulemail_processing ON tblschedulemail (lastexecutetime) WHERE executionstatus = 'Processing';
 ALTER TABLE tblschedulemail SET (autovacuum_vacuum_scale_factor = 0.05);
 
+-- What a job is when its mail has ended. One that repeats goes on.
+CREATE FUNCTION scheduled_mail_end(mail VARCHAR, cronexpr VARCHAR, nextexecutetime TIMESTAMPTZ, lastexecutetime TIMESTAMPTZ)
+RETURNS VARCHAR LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN btrim(cronexpr) <> '' AND nextexecutetime > lastexecutetime THEN 'Pending'
+              WHEN mail = 'sent' THEN 'Success' ELSE 'Failed' END
+$$;
+
 -- A job follows its mail, in the transaction that changes the mail, whoever does: a worker, the sweep, an operator who
--- sends failed mail again. One that repeats goes on, and keeps what went wrong; the others end as their mail does.
+-- sends failed mail again. It waits for nobody: a job that somebody has locked is left to the schedule that catches up.
 CREATE FUNCTION follow_scheduled_mail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NEW.status IN ('queued', 'processing') THEN
     UPDATE tblschedulemail SET executionstatus = 'Processing', updatedat = now()
-    WHERE mailid = NEW.id AND executionstatus = 'Failed';
+    WHERE id IN (SELECT id FROM tblschedulemail WHERE mailid = NEW.id AND executionstatus = 'Failed' FOR UPDATE SKIP LOCKED);
   ELSE
     UPDATE tblschedulemail SET
-      executionstatus = CASE
-        WHEN cronexpr IS NOT NULL AND nextexecutetime > lastexecutetime THEN 'Pending'
-        WHEN NEW.status = 'sent' THEN 'Success'
-        ELSE 'Failed' END,
+      executionstatus = scheduled_mail_end(NEW.status, cronexpr, nextexecutetime, lastexecutetime),
       lasterror = CASE NEW.status WHEN 'sent' THEN NULL WHEN 'cancelled' THEN 'cancelled' ELSE NEW.error_message END,
       updatedat = now()
-    WHERE mailid = NEW.id AND executionstatus = 'Processing';
+    WHERE id IN (SELECT id FROM tblschedulemail WHERE mailid = NEW.id AND executionstatus = 'Processing' FOR UPDATE SKIP LOCKED);
   END IF;
   RETURN NULL;
 END $$;
@@ -71,4 +78,5 @@ CREATE TRIGGER follow_scheduled_mail AFTER UPDATE OF status ON mails FOR EACH RO
 
 DROP TRIGGER follow_scheduled_mail ON mails;
 DROP FUNCTION follow_scheduled_mail();
+DROP FUNCTION scheduled_mail_end;
 DROP TABLE tblschedulemail;

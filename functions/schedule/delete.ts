@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { deleteJob } from "#lib/schedule/jobs.ts";
 import { jobNotFound } from "#lib/schedule/problems.ts";
@@ -12,7 +13,7 @@ export default scheduleApi
     params: JobId,
     returns: Type.Null(),
     status: 204,
-    problems: [jobNotFound],
+    problems: [jobNotFound, problems.unavailable],
   })
   .handle(async ({ params }, ctx) => {
     await deleteJob(ctx, params.id);

@@ -1,3 +1,4 @@
+import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { readJob } from "#lib/schedule/jobs.ts";
 import { jobNotFound } from "#lib/schedule/problems.ts";
@@ -9,6 +10,6 @@ export default scheduleApi
     access: client("mail:read"),
     params: JobId,
     returns: JobInfo,
-    problems: [jobNotFound],
+    problems: [jobNotFound, problems.unavailable],
   })
   .handle(async ({ params }, ctx) => jobInfo(await readJob(ctx, params.id), ctx.config.scheduleTimezone));

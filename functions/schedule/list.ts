@@ -1,7 +1,8 @@
 import { Type } from "typebox";
-import { reply } from "#runtime";
+import { problems, reply } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { listJobs } from "#lib/schedule/jobs.ts";
+import { PlainText } from "#lib/plain-text.ts";
 import { ExecutionStatus, jobInfo, JobInfo, scheduleApi } from "./_api.ts";
 
 export default scheduleApi
@@ -11,11 +12,12 @@ export default scheduleApi
     query: Type.Object({
       skip: Type.Integer({ minimum: 0, maximum: 1_000_000_000, default: 0, description: "Jobs to pass over" }),
       limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: "Most jobs in the reply" }),
-      progcode: Type.Optional(Type.String({ description: "Of this program only" })),
+      progcode: Type.Optional(PlainText({ maxLength: 100, description: "Of this program only" })),
       executionstatus: Type.Optional(ExecutionStatus),
       isenabled: Type.Optional(Type.Boolean()),
     }),
     returns: Type.Array(JobInfo),
+    problems: [problems.unavailable],
     headers: { reply: { "X-Total-Count": "How many jobs there are like these, on all pages together" } },
   })
   .handle(async ({ query: { skip, limit, ...filter } }, ctx) => {

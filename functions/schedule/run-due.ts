@@ -1,5 +1,5 @@
 import { schedule } from "#runtime";
-import { runAllDue } from "#lib/schedule/run.ts";
+import { catchUp, runAllDue } from "#lib/schedule/run.ts";
 import { sealPasswords } from "#lib/schedule/seal.ts";
 
 export default schedule("* * * * *", {
@@ -7,6 +7,7 @@ export default schedule("* * * * *", {
   // Whatever is left then, the next tick takes.
   timeLimitMs: 10 * 60_000,
 }).handle(async (_tick, ctx) => {
-  await sealPasswords(ctx);
+  await catchUp(ctx);
   await runAllDue(ctx);
+  await sealPasswords(ctx);
 });

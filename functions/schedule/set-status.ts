@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { updateJob } from "#lib/schedule/jobs.ts";
 import { jobNotFound } from "#lib/schedule/problems.ts";
@@ -12,7 +13,7 @@ export default scheduleApi
     params: JobId,
     body: Type.Object({ isenabled: Type.Boolean() }),
     returns: JobInfo,
-    problems: [jobNotFound],
+    problems: [jobNotFound, problems.unavailable],
   })
   .handle(async ({ params, body: { isenabled } }, ctx) => {
     return jobInfo(await updateJob(ctx, params.id, { isenabled }), ctx.config.scheduleTimezone);

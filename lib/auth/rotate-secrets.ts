@@ -37,7 +37,7 @@ const sealedColumns: readonly SealedColumn[] = [
     table: "tblschedulemail",
     id: "bigint",
     // One that was written in clear waits for the schedule that seals it.
-    sealed: "CASE WHEN smtppassword LIKE 'v1.%' THEN smtppassword END",
+    sealed: String.raw`CASE WHEN smtppassword ~ '^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$' THEN smtppassword END`,
     assign: "smtppassword = $3",
     place: () => passwordPlace,
   },

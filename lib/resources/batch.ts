@@ -147,10 +147,10 @@ async function answer(group: Group, calls: Call[], run: Run, deadlocks = 0): Pro
     }
     for (const [i, call] of calls.entries()) call.resolve(answers[i] ?? []);
   } catch (error) {
-    const code = error instanceof DatabaseError ? (error.code ?? "") : "";
+    const code = error instanceof DatabaseError ? error.code : undefined;
     // Two batches met the same rows in another order. Nothing of this one was kept, so it may run again.
     if (code === "40P01" && deadlocks < 3) return answer(group, calls, run, deadlocks + 1);
-    if (calls.length === 1 || !isRowsFault(code)) throw error;
+    if (calls.length === 1 || !isRowsFault(error)) throw error;
     const half = Math.ceil(calls.length / 2);
     for (const part of [calls.slice(0, half), calls.slice(half)]) {
       try {
@@ -162,9 +162,13 @@ async function answer(group: Group, calls: Call[], run: Run, deadlocks = 0): Pro
   }
 }
 
-/** Data (22), constraints (23), two rows of the batch for one key (21000). Nothing of the batch was kept. */
-function isRowsFault(code: string): boolean {
-  return code.startsWith("22") || code.startsWith("23") || code === "21000";
+/**
+ * Whether a row was at fault, and not the server: data (22), constraints (23), two rows for one key (21000), more than a
+ * value can hold (54). Nothing of the statement was kept.
+ */
+export function isRowsFault(error: unknown): boolean {
+  const code = error instanceof DatabaseError ? (error.code ?? "") : "";
+  return /^(?:22|23|54|21000)/.test(code);
 }
 
 /** Last, so that it wins over an `i` of the row's own. */

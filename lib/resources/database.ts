@@ -15,7 +15,7 @@ import { openBatcher, type Batcher } from "./batch.ts";
 import { isUnavailable } from "./unavailable.ts";
 
 export { isUnavailable } from "./unavailable.ts";
-export type { Statement } from "./batch.ts";
+export { isRowsFault, type Statement } from "./batch.ts";
 
 export interface DatabaseOptions {
   url: string;

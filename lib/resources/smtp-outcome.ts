@@ -51,7 +51,10 @@ export class RelayFailure extends Error {
     // A relay that does not start TLS is not reached, whatever it replies.
     const replied = responseCode !== undefined && responseCode >= 400 && responseCode < 600 && code !== "ETLS";
     this.reply = announced ? 552 : replied ? responseCode : undefined;
-    this.text = announced ? (message ?? "") : textOf(response);
+    const said = textOf(response);
+    // Of what a relay says of a sign-in, its status code alone (RFC 3463): the rest may repeat the password.
+    const told = this.step === "login" ? (/^[45]\.\d{1,3}\.\d{1,3}\b/.exec(said)?.[0] ?? "") : said;
+    this.text = announced ? (message ?? "") : told;
   }
 }
 

@@ -10,8 +10,11 @@ export interface Claimed extends JobMail, JobRelay, JobPlan {
   lastexecutetime: Date;
 }
 
-const columns = `id, progcode, sender, recipients, cc, bcc, subject, body, smtphost, smtpport, smtpuser, smtppassword,
-  smtpsecure, cronexpr, timezone, nextexecutetime, lastexecutetime`;
+/** What is blank counts as not given: so it is in rows that come from elsewhere. */
+const columns = `id, progcode, sender, recipients, cc, bcc, subject, body, nullif(btrim(smtphost), '') AS smtphost, smtpport,
+  nullif(btrim(smtpuser), '') AS smtpuser, nullif(smtppassword, '') AS smtppassword,
+  nullif(btrim(smtpsecure), '') AS smtpsecure, nullif(btrim(cronexpr), '') AS cronexpr,
+  nullif(btrim(timezone), '') AS timezone, nextexecutetime, lastexecutetime`;
 
 /**
  * Claims up to $1 due jobs, the longest due first, whose bodies have $2 bytes together, or one. Of callers at once none
@@ -56,8 +59,34 @@ export const handOver = `
 
 export const jobExists = "SELECT FROM tblschedulemail WHERE id = $1";
 
-/** Up to $1 jobs whose password lies there in clear. */
-export const passwordsInClear = `
-  SELECT id, smtppassword FROM tblschedulemail WHERE smtppassword NOT LIKE 'v1.%' ORDER BY id LIMIT $1`;
+/** Fails a job that could not be handed over, for the reason $2. One that somebody else has taken meanwhile is theirs. */
+export const failJob = `
+  UPDATE tblschedulemail SET executionstatus = 'Failed', lasterror = $2, lastexecutetime = now(), updatedat = now()
+  WHERE id = $1 AND executionstatus <> 'Processing'`;
 
-export const sealPassword = "UPDATE tblschedulemail SET smtppassword = $3 WHERE id = $1 AND smtppassword = $2";
+/**
+ * Ends jobs whose mail has ended without them, as somebody had locked them; and those that have no mail, or none any
+ * more, a minute after they began.
+ */
+export const catchUp = `
+  WITH ended AS (
+    SELECT job.id, mails.status, mails.error_message
+    FROM tblschedulemail AS job LEFT JOIN mails ON mails.id = job.mailid
+    WHERE job.executionstatus = 'Processing' AND (
+      mails.status IN ('sent', 'failed', 'cancelled')
+      OR (mails.id IS NULL AND coalesce(job.lastexecutetime, job.updatedat) < now() - interval '1 minute'))
+    LIMIT 1000 FOR UPDATE OF job SKIP LOCKED
+  )
+  UPDATE tblschedulemail AS job SET
+    executionstatus = scheduled_mail_end(ended.status, cronexpr, nextexecutetime, lastexecutetime),
+    lasterror = CASE ended.status WHEN 'sent' THEN NULL WHEN 'failed' THEN ended.error_message
+                WHEN 'cancelled' THEN 'cancelled' ELSE 'its mail is not there' END,
+    updatedat = now()
+  FROM ended WHERE job.id = ended.id`;
+
+/** Up to $1 jobs whose password lies there in clear, and that nobody has locked. */
+export const passwordsInClear = `
+  SELECT id, smtppassword FROM tblschedulemail WHERE smtppassword !~ '^(v1\\.[0-9a-f]{8}\\.[A-Za-z0-9_-]+)?$'
+  ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`;
+
+export const sealPassword = "UPDATE tblschedulemail SET smtppassword = $2 WHERE id = $1";

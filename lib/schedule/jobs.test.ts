@@ -82,10 +82,7 @@ test("all that is wrong is told at once, by column", async ({ context }) => {
   ]);
   const { nextexecutetime: _, ...untimed } = aJob();
   assert.equal(await faultsOf(createJob(context.ctx, untimed)), ["nextexecutetime"]);
-  assert.equal(await faultsOf(createJob(context.ctx, { ...untimed, cronexpr: "0 0 30 2 *" })), [
-    "cronexpr",
-    "nextexecutetime",
-  ]);
+  assert.equal(await faultsOf(createJob(context.ctx, { ...untimed, cronexpr: "0 0 30 2 *" })), ["cronexpr"]);
   assert.equal(await faultsOf(create(context, { timezone: "Asia/Taipei" })), ["timezone"]);
   assert.equal((await listJobs(context.ctx, {}, { skip: 0, limit: 10 })).total, 0);
 });
@@ -105,6 +102,40 @@ test("a password is kept sealed and never shown", async ({ context }) => {
   assert.is((await kept())?.smtppassword, first, "what is left out stays");
   await updateJob(context.ctx, id, { smtppassword: null });
   assert.is((await kept())?.smtppassword, null);
+});
+
+test("whoever moves a relay elsewhere must know its password", async ({ context }) => {
+  const relay = { smtphost: "relay.example", smtpuser: "hotel", smtppassword: "open sesame" };
+  const { id } = await create(context, relay);
+  for (const moved of [{ smtphost: "evil.example" }, { smtpport: 25 }, { smtpsecure: "none" }, { smtpuser: "x" }]) {
+    assert.equal(await faultsOf(updateJob(context.ctx, id, moved)), ["smtppassword"]);
+  }
+  await updateJob(context.ctx, id, { smtphost: "relay.example" });
+  await updateJob(context.ctx, id, { smtphost: "other.example", smtppassword: "open sesame" });
+  await updateJob(context.ctx, id, { smtphost: null });
+  const kept = await ask(context, "SELECT smtpport, smtpuser, smtppassword FROM tblschedulemail");
+  assert.equal(kept, [{ smtpport: null, smtpuser: null, smtppassword: null }]);
+});
+
+test("what is not for a client to say is not taken", async ({ context }) => {
+  const more = { id: 99, mailid: "00000000-0000-4000-8000-000000000000", lasterror: "x" };
+  const job = await createJob(context.ctx, { ...aJob(), ...more });
+  assert.equal([job.id, job.mailid, job.lasterror], [1, null, null]);
+  assert.equal(await updateJob(context.ctx, 1, { subject: "Your stay", ...more }), job);
+});
+
+test("a job that is sent back as it was got does not begin anew", async ({ context }) => {
+  const { nextexecutetime } = await create(context, { cronexpr: "0 9 * * *", timezone: "Asia/Taipei" });
+  await setStatus(context, 1, "Success");
+  const same = { nextexecutetime: nextexecutetime.toISOString(), cronexpr: "0 9 * * *", timezone: "Asia/Taipei" };
+  assert.is((await updateJob(context.ctx, 1, same)).executionstatus, "Success");
+});
+
+test("rows that were brought along with their ids do not stand in the way of a new one", async ({ context }) => {
+  await context.ctx.db
+    .query(`INSERT INTO tblschedulemail (id, progcode, sender, recipients, subject, body, nextexecutetime)
+    VALUES (1, 'X', 'x', 'x', 'x', 'x', now()), (7, 'X', 'x', 'x', 'x', 'x', now())`);
+  assert.is((await create(context)).id, 8);
 });
 
 test("a change changes what is given, and nothing else", async ({ context }) => {

@@ -1,5 +1,10 @@
 /** Administering jobs of scheduled mail. */
-import { LockMode, type InferEntity, type RequiredEntityData } from "@mikro-orm/core";
+import {
+  LockMode,
+  UniqueConstraintViolationException,
+  type InferEntity,
+  type RequiredEntityData,
+} from "@mikro-orm/core";
 import type { Context } from "../../runtime/context.ts";
 import type { Detail } from "../../runtime/problem.ts";
 import { invalid } from "../mail/draft.ts";
@@ -22,7 +27,22 @@ export interface JobSettings extends JobMail, JobRelay, JobPlan {
 export type NewJob = Pick<JobSettings, "progcode" | "sender" | "recipients" | "subject" | "body"> &
   Partial<JobSettings>;
 
-type Administration = Pick<Context, "entities" | "secrets" | "clock" | "config">;
+/** Of what a client sends, the rest is not for it to say. */
+const settings = [
+  ...(["progcode", "sender", "recipients", "cc", "bcc", "subject", "body", "isenabled", "nextexecutetime"] as const),
+  ...(["executionstatus", "cronexpr", "timezone"] as const),
+  ...(["smtphost", "smtpport", "smtpuser", "smtppassword", "smtpsecure"] as const),
+] satisfies (keyof JobSettings)[];
+
+function only<Given extends Partial<JobSettings>>(given: Given): Given {
+  const kept = settings.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]);
+  return Object.fromEntries(kept) as Given;
+}
+
+/** Columns that say where the password goes to. */
+const relayColumns = ["smtphost", "smtpport", "smtpuser", "smtpsecure"] as const;
+
+type Administration = Pick<Context, "entities" | "db" | "secrets" | "clock" | "config">;
 type Row = InferEntity<typeof ScheduledMail>;
 
 const nothingOptional = {
@@ -41,7 +61,8 @@ const nothingOptional = {
 };
 
 /** Returns once the job is committed. Throws `invalid_request`, with what is wrong by column. */
-export async function createJob(ctx: Administration, given: NewJob): Promise<Job> {
+export async function createJob(ctx: Administration, sent: NewJob): Promise<Job> {
+  const given = only(sent);
   const now = ctx.clock.now();
   const job = {
     ...nothingOptional,
@@ -52,11 +73,23 @@ export async function createJob(ctx: Administration, given: NewJob): Promise<Job
     ...given,
   };
   const next = nextOf(ctx, given, job);
-  const missing = next === undefined ? [{ field: "nextexecutetime", message: "is required" }] : [];
+  const isMissing = next === undefined && job.cronexpr === null;
+  const missing = isMissing ? [{ field: "nextexecutetime", message: "is required" }] : [];
   refuse([...faultsOf(ctx, job), ...(Array.isArray(next) ? next : missing)]);
   if (!(next instanceof Date)) throw new Error("A job without a time passed its checks");
+  const data = { ...job, nextexecutetime: next, smtppassword: sealed(ctx, job.smtppassword) };
+  try {
+    return await insert(ctx, data);
+  } catch (error) {
+    if (!(error instanceof UniqueConstraintViolationException)) throw error;
+    // Rows that were brought along with their ids have not told the sequence.
+    await ctx.db.query("SELECT setval(pg_get_serial_sequence('tblschedulemail', 'id'), max(id)) FROM tblschedulemail");
+    return await insert(ctx, data);
+  }
+}
+
+async function insert(ctx: Administration, data: RequiredEntityData<Row>): Promise<Job> {
   const em = await ctx.entities.fork();
-  const data: RequiredEntityData<Row> = { ...job, nextexecutetime: next, smtppassword: sealed(ctx, job.smtppassword) };
   const row = em.create(ScheduledMail, data);
   await em.flush();
   return shown(row);
@@ -91,7 +124,8 @@ export async function readJob(ctx: Administration, id: number): Promise<Job> {
  * Changes what is given of a job, and nothing else; one that is done and gets a new time, or a new plan, begins anew.
  * Throws `job_not_found`, `invalid_request`, or `job_is_processing` for a new time while its mail is being sent.
  */
-export async function updateJob(ctx: Administration, id: number, given: Partial<JobSettings>): Promise<Job> {
+export async function updateJob(ctx: Administration, id: number, sent: Partial<JobSettings>): Promise<Job> {
+  const given = withoutRelay(only(sent));
   const em = await ctx.entities.fork();
   return await em.transactional(async (tx) => {
     const row = await tx.findOne(ScheduledMail, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
@@ -99,10 +133,13 @@ export async function updateJob(ctx: Administration, id: number, given: Partial<
     const { nextexecutetime: _, smtppassword, ...rest } = given;
     const kept = { ...shown(row), smtppassword: row.smtppassword ?? null };
     const job = { ...kept, ...rest, ...(smtppassword !== undefined && { smtppassword }) };
-    const next = nextOf(ctx, given, job);
+    const next = nextOf(ctx, changedPlan(ctx, given, kept), job);
+    const needsPassword = kept.smtppassword !== null && smtppassword === undefined;
+    const moves = needsPassword && relayColumns.some((name) => given[name] !== undefined && given[name] !== kept[name]);
+    const secret = moves ? [{ field: "smtppassword", message: movedRelay }] : [];
     // Of what is wrong already, and was not touched, the change is not to blame.
     const mended = faultsOf(ctx, job).filter(({ field }) => field in given || isBeside(field, given));
-    refuse([...mended, ...(Array.isArray(next) ? next : [])]);
+    refuse([...mended, ...secret, ...(Array.isArray(next) ? next : [])]);
     const beginsAnew = next instanceof Date || given.executionstatus !== undefined;
     if (beginsAnew && row.executionstatus === "Processing") throw jobIsProcessing();
     tx.assign(row, {
@@ -133,6 +170,27 @@ function nextOf(ctx: Administration, given: Partial<JobSettings>, job: JobPlan):
   const changed = given.cronexpr != null || given.timezone !== undefined;
   if (!changed || cronexpr === null || planFaults(job).length > 0) return undefined;
   return nextRun(cronexpr, timezone ?? zone, ctx.clock.now()) ?? undefined;
+}
+
+/** Of a plan and a time, what is not as it was: whoever sends a job back as he got it does not begin it anew. */
+function changedPlan(ctx: Administration, given: Partial<JobSettings>, kept: Job): Partial<JobSettings> {
+  const { nextexecutetime, cronexpr, timezone } = given;
+  const time = nextexecutetime === undefined ? undefined : parseTime(nextexecutetime, ctx.config.scheduleTimezone);
+  const isSame = time instanceof Date && time.getTime() === kept.nextexecutetime.getTime();
+  return {
+    ...(nextexecutetime !== undefined && !isSame && { nextexecutetime }),
+    ...(cronexpr !== undefined && cronexpr !== kept.cronexpr && { cronexpr }),
+    ...(timezone !== undefined && timezone !== kept.timezone && { timezone }),
+  };
+}
+
+/** Whoever may change where the password goes must know it: else it could be had by sending it somewhere else. */
+const movedRelay = "must be given again, or null, as the relay is another";
+
+/** Without a host there is no relay. */
+function withoutRelay(given: Partial<JobSettings>): Partial<JobSettings> {
+  const none = { smtpport: null, smtpuser: null, smtppassword: null, smtpsecure: null };
+  return given.smtphost === null ? { ...none, ...given } : given;
 }
 
 function faultsOf({ clock }: Administration, job: JobMail & JobRelay & JobPlan): Detail[] {

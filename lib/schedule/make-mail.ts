@@ -41,6 +41,8 @@ export interface Made {
   mail?: { candidate: Candidate; row: MailRow };
   /** What is wrong, by column. */
   faults: readonly Detail[];
+  /** Whether it is due at another time from here on. */
+  changesTime: boolean;
 }
 
 /** Never throws: a job that nothing is prepared for fails alone, and not again and again with all that are beside it. */
@@ -51,10 +53,10 @@ export function makeMail(ctx: Context, job: Claimed, nextRun: NextRun): Made {
     const relay = ownRelay(ctx, job);
     const faults = [draft, relay, next].filter((part) => Array.isArray(part)).flat();
     if (Array.isArray(draft) || Array.isArray(relay) || Array.isArray(next)) return failed(job, faults, next);
-    const mail = candidate(ctx, draft);
+    const mail = candidate(ctx, draft, ctx.newTrace("scheduled mail", { job: job.id, client_id: service.clientId }));
     const row = { ...mailRow(service, "schedule", mail, null), relay: relay ? sealRelay(ctx, relay, mail.id) : null };
     const run = { ...runOf(job, next), executionstatus: "Processing" as const, mailid: mail.id };
-    return { run, mail: { candidate: mail, row }, faults };
+    return { run, mail: { candidate: mail, row }, faults, changesTime: next !== job.nextexecutetime };
   } catch (error) {
     ctx.log.error({ err: error, job: job.id }, "a job of scheduled mail could not be made into a mail");
     return failed(job, [{ field: "job", message: "could not be made into a mail; the log says why" }], []);
@@ -66,7 +68,8 @@ function failed(job: Claimed, faults: readonly Detail[], next: Date | Detail[]):
   const goesOn = job.cronexpr !== null && !Array.isArray(next) && next > job.lastexecutetime;
   const lasterror = faults.map(({ field, message }) => `${field} ${message}`).join("; ");
   const run = runOf(job, Array.isArray(next) ? job.nextexecutetime : next);
-  return { run: { ...run, executionstatus: goesOn ? "Pending" : "Failed", lasterror }, faults };
+  const changesTime = run.nextexecutetime !== job.nextexecutetime;
+  return { run: { ...run, executionstatus: goesOn ? "Pending" : "Failed", lasterror }, faults, changesTime };
 }
 
 function runOf(job: Claimed, nextexecutetime: Date): Omit<Run, "executionstatus"> {

@@ -31,6 +31,12 @@ test("what is no time is told apart from one that does not exist", () => {
   }
 });
 
+test("a time is in the years that can be kept and shown", () => {
+  for (const text of ["0001-01-01 00:00", "1969-12-31T23:59:59Z", "9999-06-01 00:00"]) {
+    assert.is(parseTime(text, taipei), "must be in the years 1970 to 9998", text);
+  }
+});
+
 test("where clocks change, a time that they skip is an hour later, and one that they show twice the first", () => {
   assert.equal(parseTime("2026-03-29 02:30", berlin), new Date("2026-03-29T01:30:00Z"));
   assert.equal(parseTime("2026-10-25 02:30", berlin), new Date("2026-10-25T00:30:00Z"));

@@ -19,6 +19,9 @@ export function parseTime(text: string, timeZone: string): Date | string {
   try {
     const local = Temporal.PlainDateTime.from(`${date}T${time}`, { overflow: "reject" });
     const zoned = local.toZonedDateTime(offset === undefined ? timeZone : offsetZone(offset));
+    // What the table takes, and what can be shown with four digits.
+    if (zoned.epochMilliseconds < 0 || zoned.withTimeZone("UTC").year > 9998)
+      return "must be in the years 1970 to 9998";
     return new Date(zoned.epochMilliseconds);
   } catch {
     return "must be a day and time that exist";

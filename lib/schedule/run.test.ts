@@ -7,7 +7,7 @@ import { cancelMail } from "../mail/cancel.ts";
 import { attemptDelivery } from "../mail/deliver.ts";
 import { retryMails } from "../mail/retry.ts";
 import { Caller } from "../auth/caller.ts";
-import { runAllDue, runDue, runNow } from "./run.ts";
+import { catchUp, runAllDue, runDue, runNow } from "./run.ts";
 import { sealPasswords } from "./seal.ts";
 import { isSealed } from "./job-mail.ts";
 
@@ -142,14 +142,71 @@ test("bodies of many megabytes are taken a few at a time", async ({ context }) =
 
 test("when the commit fails, neither mail nor change is left", async ({ context }) => {
   const id = await add(context);
-  await context.ctx.db.query("ALTER TABLE mails ADD CONSTRAINT broken CHECK (source <> 'schedule') NOT VALID");
+  await context.ctx.db.query(`
+    CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE SQLSTATE '58030'; END $$;
+    CREATE CONSTRAINT TRIGGER broken AFTER INSERT ON mails DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION break()`);
   try {
-    assert.ok(await runDue(context.ctx, 10).catch((error: unknown) => error instanceof Error));
+    assert.ok((await runDue(context.ctx, 10).catch((error: unknown) => error)) instanceof Error);
   } finally {
-    await context.ctx.db.query("ALTER TABLE mails DROP CONSTRAINT broken");
+    await context.ctx.db.query("DROP TRIGGER broken ON mails; DROP FUNCTION break()");
   }
   const { executionstatus, mailid, lastexecutetime } = await stateOf(context, id);
   assert.equal([executionstatus, mailid, lastexecutetime, await mailCount(context)], ["Pending", null, null, 0]);
+});
+
+test("a job whose mail cannot be stored fails alone, and the others go on without it", async ({ context }) => {
+  await context.ctx.db.query("ALTER TABLE mails ADD CONSTRAINT odd CHECK (subject <> 'odd') NOT VALID");
+  try {
+    const ids = [await add(context), await add(context, { subject: "odd" }), await add(context)];
+    await runAllDue(context.ctx);
+    const states = await Promise.all(ids.map((id) => stateOf(context, id)));
+    assert.equal(
+      states.map(({ executionstatus }) => executionstatus),
+      ["Processing", "Failed", "Processing"],
+    );
+    assert.is(states[1]?.lasterror, "its mail could not be stored; the log says why");
+  } finally {
+    await context.ctx.db.query("ALTER TABLE mails DROP CONSTRAINT odd");
+  }
+});
+
+test("who has locked a job holds up neither its mail nor other jobs, and it catches up", async ({ context }) => {
+  const id = await add(context, { smtppassword: "open sesame" });
+  await runDue(context.ctx, 10);
+  const { mailid } = await stateOf(context, id);
+  await context.ctx.db.transaction(async (tx) => {
+    await tx.query("SELECT FROM tblschedulemail FOR UPDATE");
+    await deliver(context, mailid);
+    await sealPasswords(context.ctx);
+    assert.is((await stateOf(context, id)).mail, "sent");
+  });
+  assert.is((await stateOf(context, id)).executionstatus, "Processing");
+  await catchUp(context.ctx);
+  assert.is((await stateOf(context, id)).executionstatus, "Success");
+});
+
+test("a job that was brought along in the middle of its run fails, and can then begin anew", async ({ context }) => {
+  const past = new Date(Date.now() - 120_000);
+  const id = await add(context, { executionstatus: "Processing", updatedat: past });
+  await catchUp(context.ctx);
+  const { executionstatus, lasterror } = await stateOf(context, id);
+  assert.equal([executionstatus, lasterror], ["Failed", "its mail is not there"]);
+});
+
+test("blank columns count as not given", async ({ context }) => {
+  const blank = { smtphost: " ", smtpuser: "", smtppassword: "", smtpsecure: "", cronexpr: "", timezone: "" };
+  const id = await add(context, blank);
+  await runDue(context.ctx, 10);
+  const { mailid } = await stateOf(context, id);
+  await deliver(context, mailid);
+  assert.is((await stateOf(context, id)).executionstatus, "Success");
+});
+
+test("a time that does not change stays as exact as it was", async ({ context }) => {
+  const id = await add(context, { nextexecutetime: "2025-10-07 11:00:00.123456+08" });
+  await runDue(context.ctx, 10);
+  const sql = "SELECT nextexecutetime = '2025-10-07 11:00:00.123456+08' AS same FROM tblschedulemail WHERE id = $1";
+  assert.equal(await ask(context, sql, [id]), [{ same: true }]);
 });
 
 test("a job that repeats goes on by its plan, once for all that it has missed", async ({ context }) => {

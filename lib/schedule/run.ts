@@ -5,7 +5,7 @@ import { acceptMails } from "../mail/accept.sql.ts";
 import type { Candidate } from "../mail/candidate.ts";
 import { publishAll } from "../mail/publish.ts";
 import { cacheStatus } from "../mail/status.ts";
-import type { Queryable } from "../resources/database.ts";
+import { isRowsFault, type Queryable } from "../resources/database.ts";
 import * as sql from "./claim.sql.ts";
 import type { Claimed, HandedOver } from "./claim.sql.ts";
 import { makeMail, service, type Made, type Run } from "./make-mail.ts";
@@ -71,8 +71,29 @@ export async function runNow(ctx: Context, id: number): Promise<Run> {
   return result.run;
 }
 
+/** Where one job is not to be stored, it fails, and the others go on without it. */
 async function runBatch(ctx: Context, size: number): Promise<Batch> {
-  return await inTransaction(ctx, async (tx) => (await tx.query<Claimed>(sql.claimDue, [size, batchBytes])).rows);
+  let claimed: Claimed[] = [];
+  try {
+    return await inTransaction(ctx, async (tx) => {
+      claimed = (await tx.query<Claimed>(sql.claimDue, [size, batchBytes])).rows;
+      return claimed;
+    });
+  } catch (error) {
+    const [first] = claimed;
+    if (!first || !isRowsFault(error)) throw error;
+    if (claimed.length === 1) {
+      ctx.log.error({ err: error, job: first.id }, "a job of scheduled mail could not be stored as a mail");
+      await ctx.db.query(sql.failJob, [first.id, "its mail could not be stored; the log says why"]);
+    }
+    return await runBatch(ctx, 1);
+  }
+}
+
+/** Brings jobs in line with mails that have ended without them. */
+export async function catchUp({ db, log }: Context): Promise<void> {
+  const { rowCount } = await db.query(sql.catchUp);
+  if (rowCount) log.info({ jobs: rowCount }, "scheduled mail has caught up with its mails");
 }
 
 interface Batch {
@@ -91,7 +112,7 @@ async function inTransaction(ctx: Context, claim: (tx: Queryable) => Promise<Cla
     const mails = made.flatMap(({ mail }) => mail?.row ?? []);
     const rows = mails.map((row, i) => ({ ...row, i, idempotency_key: null, body_hash: null }));
     if (rows.length > 0) await tx.query(acceptMails.sql, [JSON.stringify(rows)]);
-    if (made.length > 0) await tx.query(sql.handOver, [JSON.stringify(made.map(({ run }) => handedOver(run)))]);
+    if (made.length > 0) await tx.query(sql.handOver, [JSON.stringify(made.map(handedOver))]);
     return made;
   });
   return {
@@ -111,10 +132,13 @@ function announce(ctx: Context, mails: readonly Candidate[]): Promise<unknown> {
   const published = mails.filter(({ publishInMs }) => publishInMs !== undefined);
   return publishAll(
     ctx,
-    published.map(({ id }) => ({ id, attempt: 1, bytes: 0 })),
+    published.map(({ id, traceparent }) => ({ id, attempt: 1, bytes: 0, traceparent })),
   );
 }
 
-function handedOver({ id, mailid, executionstatus, nextexecutetime, lasterror }: Run): HandedOver {
-  return { id: String(id), mailid, executionstatus, nextexecutetime: nextexecutetime.toISOString(), lasterror };
+/** A time that stays is left as it lies there: it may be more exact than a Date. */
+function handedOver({ run, changesTime }: Made): HandedOver {
+  const { id, mailid, executionstatus, nextexecutetime, lasterror } = run;
+  const next = changesTime ? nextexecutetime.toISOString() : null;
+  return { id: String(id), mailid, executionstatus, nextexecutetime: next, lasterror };
 }

@@ -38,6 +38,22 @@ test("the first fault is the message, and all are details", () => {
   );
 });
 
+test("of what may be null, or is one of a few, it is told what it should be", () => {
+  const checker = compile(
+    Type.Object({
+      cc: Type.Union([Type.String({ maxLength: 3 }), Type.Null()]),
+      secure: Type.Union([Type.Enum(["tls", "none"]), Type.Null()]),
+      status: Type.Literal("Pending"),
+    }),
+  );
+  assert.equal(checker.faults({ cc: null, secure: null, status: "Pending" }), []);
+  assert.equal(checker.faults({ cc: "long", secure: "x", status: "Done" }), [
+    { field: "cc", message: "must not have more than 3 characters" },
+    { field: "secure", message: "must be one of tls, none" },
+    { field: "status", message: 'must be "Pending"' },
+  ]);
+});
+
 test("a flood of faults is cut", () => {
   const checker = compile(Type.Array(Type.String()));
   assert.is(checker.faults(Array.from({ length: 5000 }, () => 1)).length, 8);

@@ -15,7 +15,7 @@ export function compile(schema: TSchema): Checker {
   const validator = Compile(schema);
   const faults = (value: unknown): Detail[] => {
     if (validator.Check(value)) return [];
-    return validator.Errors(value).flatMap(detailsOf);
+    return withoutAlternatives(validator.Errors(value)).flatMap(detailsOf);
   };
   return {
     faults,
@@ -39,6 +39,16 @@ interface SchemaError {
   params: object;
 }
 
+/** Of a value that may be null, and is neither that nor what it should be, the latter is told alone. */
+function withoutAlternatives(errors: readonly SchemaError[]): readonly SchemaError[] {
+  const isNull = ({ params }: SchemaError) => "type" in params && params.type === "null";
+  const nullable = new Set(errors.filter(isNull).map(({ instancePath }) => instancePath));
+  const told = errors.filter((error) => {
+    return !nullable.has(error.instancePath) || !(isNull(error) || error.keyword === "anyOf");
+  });
+  return told.length > 0 ? told : errors;
+}
+
 function detailsOf(error: SchemaError): Detail[] {
   const field = fieldOf(error.instancePath);
   // A missing property is a fault of that property, not of the object around it.
@@ -51,6 +61,11 @@ function detailsOf(error: SchemaError): Detail[] {
   if (error.keyword === "format" && "format" in error.params) {
     return [{ field, message: `must be a valid ${String(error.params.format)}` }];
   }
+  if ("allowedValues" in error.params && Array.isArray(error.params.allowedValues)) {
+    return [{ field, message: `must be one of ${error.params.allowedValues.join(", ")}` }];
+  }
+  if ("allowedValue" in error.params)
+    return [{ field, message: `must be ${JSON.stringify(error.params.allowedValue)}` }];
   return [{ field, message: error.message }];
 }
 
