@@ -18,9 +18,10 @@ export async function receiveMail(ctx: Context, { envelope, message, caller }: S
   using turn = await ctx.parsing.take(spooled.sizeBytes, ctx.signal);
   if (!turn) throw problems.unavailable({ message: "Too many large messages at once; try again shortly" });
   const { maxBytes } = ctx.config.attachments;
-  await using parsed = await parseMessage(spooled.pieces(), {
+  await using parsed = await parseMessage(spooled.passing(), {
     stage: (content) => ctx.attachments.stage(content, maxBytes),
     signal: ctx.signal,
+    sizeBytes: spooled.sizeBytes,
   });
   // So that nothing is lost of a message that cannot be told into its parts.
   await using whole = parsed.isIncomplete ? await ctx.attachments.stage(spooled.pieces(), maxBytes) : undefined;

@@ -9,6 +9,8 @@ export interface Spooled extends AsyncDisposable {
   readonly sizeBytes: number;
   /** All of it, from the beginning. */
   pieces(): AsyncIterable<Buffer>;
+  /** The same; each piece is good until the next is asked for. */
+  passing(): AsyncIterable<Buffer>;
 }
 
 export interface Spool {
@@ -41,18 +43,20 @@ export function openSpool({ newFile, memoryBytes, messageBytes }: SpoolOptions):
         release();
         await file?.discard();
       };
+      const write = async () => {
+        file ??= newFile();
+        await file.append(held);
+        release();
+      };
       try {
         for await (const piece of pieces) {
-          if (!file && own + piece.length <= messageBytes && taken + piece.length <= memoryBytes) {
-            held.push(piece);
-            own += piece.length;
-            taken += piece.length;
-            continue;
-          }
-          file ??= newFile();
-          await file.append(held.length > 0 ? Buffer.concat([...held, piece]) : piece);
-          release();
+          held.push(piece);
+          own += piece.length;
+          taken += piece.length;
+          // Of those that are in files anyway, no more than half is for what is to be written in one go.
+          if (own > messageBytes || taken > (file ? memoryBytes / 2 : memoryBytes)) await write();
         }
+        if (file) await write();
         await file?.end();
       } catch (error) {
         await discard();
@@ -62,6 +66,7 @@ export function openSpool({ newFile, memoryBytes, messageBytes }: SpoolOptions):
       return {
         sizeBytes: whole?.sizeBytes ?? own,
         pieces: () => (whole ? piecesOf(whole.path) : each(held)),
+        passing: () => (whole ? whole.passing() : each(held)),
         [Symbol.asyncDispose]: discard,
       };
     },

@@ -19,8 +19,8 @@ export function stagedBytes(bytes: Buffer): StagedContent {
 /** Content that came as it is. Unless a mail has taken it over, it goes when it is disposed of. */
 export interface StagedPieces extends StagedContent, AsyncDisposable {}
 
-/** How much of one content stays in memory, in bytes. */
-const inMemoryBytes = 64 * 1024;
+/** How much of one content stays in memory, and how much of a longer one is written at a time, in bytes. */
+const [inMemoryBytes, writeBytes] = [64 * 1024, 256 * 1024];
 
 /**
  * Takes content piece by piece: a little stays in memory, and what is longer goes into a file. Past `maxBytes` it only
@@ -33,24 +33,31 @@ export async function stagePieces(
 ): Promise<StagedPieces> {
   const file = new IncomingFile(path);
   const hash = createHash("sha256");
-  let held: Buffer[] | undefined = [];
+  const held: Buffer[] = [];
+  let heldBytes = 0;
   let sizeBytes = 0;
+  const write = async () => {
+    await file.append(held);
+    held.length = heldBytes = 0;
+  };
   try {
     for await (const piece of pieces) {
       sizeBytes += piece.length;
       if (sizeBytes > maxBytes) continue;
       hash.update(piece);
-      held?.push(piece);
-      if (held && sizeBytes <= inMemoryBytes) continue;
-      await file.append(held ? Buffer.concat(held) : piece);
-      held = undefined;
+      held.push(piece);
+      heldBytes += piece.length;
+      if (heldBytes >= writeBytes) await write();
     }
-    if (!held) await file.end();
+    if (sizeBytes > inMemoryBytes) {
+      await write();
+      await file.end();
+    }
   } catch (error) {
     await file.discard();
     throw error;
   }
-  const source = held ? Buffer.concat(held) : file.path;
+  const source = sizeBytes > inMemoryBytes ? file.path : Buffer.concat(held);
   const discard = () => file.discard();
   return { sizeBytes, sha256: hash.digest("hex"), source, [Symbol.asyncDispose]: discard };
 }
@@ -112,6 +119,6 @@ export class StagedFile implements StagedContent {
   async #append(bytes: Buffer): Promise<void> {
     if (bytes.length === 0 || this.#decoder.length > this.#maxBytes) return;
     this.#hash.update(bytes);
-    await this.#file.append(bytes);
+    await this.#file.append([bytes]);
   }
 }

@@ -3,7 +3,7 @@
  * mailparser's own decoder of quoted-printable takes a minute for 200 KB of blanks.
  */
 
-/** Decodes a content piece by piece. */
+/** Decodes a content piece by piece; a piece is good until the next one comes, and what is made of it stays. */
 export interface Decoder {
   decode(piece: Buffer): Buffer;
   /** What is left when no more comes. */
@@ -28,7 +28,7 @@ export class QuotedPrintableDecoder implements Decoder {
   decode(piece: Buffer): Buffer {
     const input = this.#rest.length > 0 ? Buffer.concat([this.#rest, piece]) : piece;
     const end = decidedEnd(input);
-    this.#rest = input.subarray(end);
+    this.#rest = Buffer.from(input.subarray(end));
     return decodeQuotedPrintable(input.subarray(0, end), false);
   }
 

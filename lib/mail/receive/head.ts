@@ -14,10 +14,11 @@ export async function* withHeadEnd(message: AsyncIterable<Buffer>): AsyncGenerat
       yield piece;
       continue;
     }
-    head = head.length > 0 ? Buffer.concat([head, piece]) : piece;
-    if (head.indexOf("\r\n\r\n") < 0 && head.length <= longestHead) continue;
-    yield endHead(head);
-    head = undefined;
+    const start: Buffer = head.length > 0 ? Buffer.concat([head, piece]) : piece;
+    const isWhole = start.indexOf("\r\n\r\n") >= 0 || start.length > longestHead;
+    // The piece itself may be overwritten when the next one is asked for.
+    head = isWhole ? undefined : Buffer.from(start);
+    if (isWhole) yield endHead(start);
   }
   if (head) yield endHead(head);
 }

@@ -30,20 +30,32 @@ export interface ParseOptions {
   /** Takes the content of an attachment, to its end. */
   stage(content: AsyncIterable<Buffer>): Promise<StagedPieces>;
   signal: AbortSignal;
+  /** Of the whole message. */
+  sizeBytes: number;
 }
 
 /**
- * Parses a message. Throws `invalid_request` for one that is none, what `stage` throws, and the reason of the signal;
+ * Parses a message, each piece of which is good until the next is asked for. Throws `invalid_request` for one that is none, what `stage` throws, and the reason of the signal;
  * then nothing that was staged is left.
  */
 export async function parseMessage(
   message: AsyncIterable<Buffer>,
-  { stage, signal }: ParseOptions,
+  { stage, signal, sizeBytes }: ParseOptions,
 ): Promise<ParsedMessage> {
   const parser = new Parser();
   const attachments: ReceivedPart[] = [];
   const discard = async () => void (await Promise.all(attachments.map((one) => one.content[Symbol.asyncDispose]())));
-  const pieces = piecesOf(parser, withHeadEnd(message), signal);
+  /** Of the message, with the slice that is being taken. */
+  let left = sizeBytes;
+  async function* slices() {
+    for await (const slice of withHeadEnd(message)) {
+      signal.throwIfAborted();
+      yield slice;
+      left -= slice.length;
+    }
+    signal.throwIfAborted();
+  }
+  const pieces = piecesOf(parser, slices());
   let piece: Piece | undefined;
   const advance = async () => (piece = (await pieces.next()).value ?? undefined);
 
@@ -55,13 +67,13 @@ export async function parseMessage(
 
   async function take(part: TreePart): Promise<void> {
     await advance();
-    const decoded = content(contentDecoder(part.node.encoding));
+    const decoder = contentDecoder(part.node.encoding);
     if (part.isAttachment) {
       const { headers } = part;
-      const staged = await stage(decoded);
+      const staged = await stage(content(decoder ?? copying));
       attachments.push({ headers, contentType: parser.typeOf(part), contentId: contentIdOf(headers), content: staged });
     } else if (part.isAttachment === false) {
-      part.textContent = await textOf(decoded, parser.textForm(part));
+      part.textContent = await textOf(content(decoder), parser.textForm(part), left);
     }
   }
 
@@ -95,18 +107,13 @@ export async function parseMessage(
   };
 }
 
-/** Throws what the message throws, the signal's reason, and `invalid_request`. */
-async function* piecesOf(
-  { splitter }: Parser,
-  message: AsyncIterable<Buffer>,
-  signal: AbortSignal,
-): AsyncGenerator<Piece, undefined> {
+/** For content that is as it is, and that stays longer than its pieces. */
+const copying: Decoder = { decode: (piece) => Buffer.from(piece), end: () => Buffer.alloc(0) };
+
+/** Throws what the message throws, and `invalid_request`. */
+async function* piecesOf({ splitter }: Parser, message: AsyncIterable<Buffer>): AsyncGenerator<Piece, undefined> {
   const splitting = new Splitting(splitter);
-  for await (const slice of message) {
-    signal.throwIfAborted();
-    yield* understood(() => splitting.take(slice));
-  }
-  signal.throwIfAborted();
+  for await (const slice of message) yield* understood(() => splitting.take(slice));
   yield* understood(() => splitting.end());
   return undefined;
 }

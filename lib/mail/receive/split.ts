@@ -33,7 +33,10 @@ export class Splitting {
     splitter.push = (node) => this.#nodes.push(node) > 0;
   }
 
-  /** What this slice of the message has. Throws for what is too long, or too much, for the splitter. */
+  /**
+   * What this slice of the message has, good as long as the slice is. Throws for what is too long, or too much, for the
+   * splitter.
+   */
   take(slice: Buffer): Piece[] {
     const input = this.#rest.length > 0 ? Buffer.concat([this.#rest, slice]) : slice;
     this.#rest = nothing;
@@ -68,8 +71,8 @@ export class Splitting {
       }
       start = end;
     }
-    this.#rest = input.subarray(start);
-    this.#addHead(input.subarray(from, start), this.#rest.length);
+    this.#rest = Buffer.from(input.subarray(start));
+    this.#addHead(Buffer.from(input.subarray(from, start)), this.#rest.length);
     return input.length;
   }
 
@@ -120,7 +123,7 @@ export class Splitting {
       this.#isInLine = true;
     }
     this.#add(node, input.subarray(from, end));
-    this.#rest = input.subarray(end);
+    this.#rest = Buffer.from(input.subarray(end));
   }
 
   #delimitersNow(): Delimiters {

@@ -5,16 +5,22 @@ const [LF, CR, SPACE, HYPHEN] = [10, 13, 32, 45];
 /** RFC 3676: undefined for a text with none; `delSp` where the space before a soft line break is not of the text. */
 export type Flow = { delSp: boolean } | undefined;
 
+/** A text that begins with such a piece, in bytes, will go on; it gets room for all of it at once, but no more than this. */
+const [longPiece, firstRoom] = [16 * 1024, 4 * 2 ** 20];
+
 /** In one place: in pieces that are put together in the end, they would be there twice. */
 export class TextBytes {
   readonly #flow: Flow;
+  readonly #most: number;
   #bytes: Buffer = Buffer.alloc(0);
   #length = 0;
   /** Where the last paragraph begins. */
   #paragraph = 0;
 
-  constructor(flow: Flow) {
+  /** `most` is what it may come to, in bytes, as far as is known. */
+  constructor(flow: Flow, most = 0) {
     this.#flow = flow;
+    this.#most = most;
   }
 
   add(piece: Buffer): void {
@@ -38,7 +44,8 @@ export class TextBytes {
   #makeRoom(more: number): void {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(this.#length === 0 ? needed : Math.max(2 * this.#bytes.length, needed));
+    const wanted = this.#length > 0 ? 2 * this.#bytes.length : more < longPiece ? 0 : Math.min(this.#most, firstRoom);
+    const larger = Buffer.allocUnsafe(Math.max(wanted, needed));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }

@@ -12,9 +12,14 @@ export interface TextForm {
   flow: Flow;
 }
 
-export async function textOf(content: AsyncIterable<Buffer>, { decoding, flow }: TextForm): Promise<string> {
+/** `most` is what the content may come to, in bytes. */
+export async function textOf(
+  content: AsyncIterable<Buffer>,
+  { decoding, flow }: TextForm,
+  most: number,
+): Promise<string> {
   if (decoding && !flow) return await decoded(content, decoding);
-  const bytes = new TextBytes(flow);
+  const bytes = new TextBytes(flow, most);
   for await (const piece of content) bytes.add(piece);
   return decoding ? await decoded(slices(bytes.end()), decoding) : guess(bytes.end());
 }
@@ -26,7 +31,7 @@ async function decoded(content: AsyncIterable<Buffer> | Iterable<Buffer>, decodi
   for await (const piece of content) {
     const end = endOfWords(piece);
     add(Buffer.concat([rest, piece.subarray(0, end)]));
-    rest = piece.subarray(end);
+    rest = Buffer.from(piece.subarray(end));
   }
   add(rest);
   utf8.add(Buffer.from(decoding.end()));
