@@ -28,7 +28,7 @@ story.before(async () => {
     SHUTDOWN_NOTICE_SECONDS: "3",
     LOG_LEVEL: "warn",
     // As in the image.
-    NODE_OPTIONS: "--max-old-space-size=128",
+    NODE_OPTIONS: "--max-old-space-size=112",
   };
   const api = { ...shared, FUNCTIONS: "health,mail/send,mail/status" };
   const first = await startSystem({ env: api });
