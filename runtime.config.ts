@@ -1,7 +1,7 @@
 /** The one place where the house is wired: what opens, in which order, and under which limits it runs. */
 import { join } from "node:path";
 import manifest from "./package.json" with { type: "json" };
-import { apiLogRow } from "./lib/api-log.ts";
+import { apiLogRow, isClient } from "./lib/api-log.ts";
 import type { Identified } from "./lib/auth/access.ts";
 import type { KnownSender } from "./lib/auth/known-senders.ts";
 import { readConfig, type Config } from "./lib/config.ts";
@@ -212,6 +212,8 @@ export default defineHouse({
       const row = apiLogRow(call, new Date());
       if (row) resources.apiLog.add(row);
     },
+    callerTags: (caller) => (isClient(caller) ? { client_id: caller.clientId } : {}),
+    tracing: resources.config.tracing,
     isReady: () => resources.db.isUp(),
     ...resources.config.shutdown,
   }),

@@ -20,7 +20,7 @@ export function apiLogRow(call: AnsweredCall, at: Date): ApiLogRow | undefined {
 }
 
 /** By its shape: the class of a caller is another one in each function that was loaded. */
-function isClient(caller: unknown): caller is { clientId: string; clientName: string } {
+export function isClient(caller: unknown): caller is { clientId: string; clientName: string } {
   return typeof caller === "object" && caller !== null && "clientId" in caller && "clientName" in caller;
 }
 

@@ -82,6 +82,7 @@ test("with nothing set, everything is embedded and has the documented defaults",
     encryptionKeys: [],
     jwt: { privateKey: undefined, secret: undefined },
     deploys: { maxFaultShare: 0.05, watchMs: 300_000 },
+    tracing: undefined,
     shutdown: { noticeMs: 0, drainMs: 25_000 },
   });
 });

@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { cacheUrl, decodeKey, domains, list, networkList, privateKey } from "./config/readers.ts";
+import { cacheUrl, decodeHeader, decodeKey, domains, list, networkList, privateKey } from "./config/readers.ts";
 import { fileOf, readSecretFiles } from "./config/secret-files.ts";
 import { checkTogether, type ConfigFault } from "./config/together.ts";
 import { Environment, properties } from "./config/variables.ts";
@@ -98,6 +98,9 @@ export interface Config {
   /** 32 bytes each; the first seals, all of them open. */
   encryptionKeys: readonly Buffer[];
   jwt: { privateKey: string | undefined; secret: string | undefined };
+  /** Absent: no traces are kept. */
+  tracing:
+    { endpoint: string; headers: Readonly<Record<string, string>>; service: string; percent: number } | undefined;
   shutdown: { noticeMs: number; drainMs: number };
   /** When a new version of a function is taken back by itself. */
   deploys: { maxFaultShare: number; watchMs: number };
@@ -214,7 +217,23 @@ function shape(values: Environment): Config {
       maxFaultShare: values.DEPLOY_MAX_FAULT_PERCENT / 100,
       watchMs: values.DEPLOY_WATCH_SECONDS * 1000,
     },
+    tracing: tracing(values),
     shutdown: { noticeMs: values.SHUTDOWN_NOTICE_SECONDS * 1000, drainMs: values.SHUTDOWN_DRAIN_SECONDS * 1000 },
+  };
+}
+
+/** Values of headers may be percent-encoded, as OpenTelemetry has it. */
+function tracing(values: Environment): Config["tracing"] {
+  if (values.OTEL_EXPORTER_OTLP_ENDPOINT === "") return undefined;
+  const headers = list(values.OTEL_EXPORTER_OTLP_HEADERS).map((header): [string, string] => {
+    const at = header.indexOf("=");
+    return [header.slice(0, at).trim(), decodeHeader(header.slice(at + 1).trim())];
+  });
+  return {
+    endpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+    headers: Object.fromEntries(headers),
+    service: values.OTEL_SERVICE_NAME,
+    percent: values.TRACES_SAMPLED_PERCENT,
   };
 }
 

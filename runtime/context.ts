@@ -20,6 +20,25 @@ export interface Trace {
   readonly traceparent: string;
 }
 
+/** Names and values that say which mail, client or version something is about. Never addresses, content or secrets. */
+export type Tags = Readonly<Record<string, string | number | undefined>>;
+
+/** A step of a call, while it runs. */
+export interface Step {
+  /** Adds to what is told of the step. */
+  tag(tags: Tags): void;
+  /** What went wrong, in a word. A step that throws has failed by itself. */
+  fail(code: string): void;
+}
+
+export interface StepOptions {
+  /** To whom the step speaks: a `client` calls somebody, a `producer` leaves a message. */
+  kind?: "client" | "producer";
+  tags?: Tags;
+  /** The `traceparent` that it belongs to, when that is not the call's own. */
+  of?: string | undefined;
+}
+
 /** What `runtime.config.ts` opens. That file augments this interface, which types every handler's context. */
 // oxlint-disable-next-line typescript/no-empty-object-type, typescript/no-empty-interface
 export interface Resources {}
@@ -34,6 +53,12 @@ export interface Call {
   readonly isStopping: boolean;
   readonly trace: Trace;
   readonly clock: Clock;
+  /** Adds to every log line of this call from now on, and to its span. */
+  tag(tags: Tags): void;
+  /** Does a step of the call: where traces are kept, it is a span of its own. */
+  step<T>(name: string, options: StepOptions, work: (step: Step) => Promise<T>): Promise<T>;
+  /** Begins a trace of its own for something that this call has set off, and returns its `traceparent`. */
+  newTrace(name: string, tags: Tags): string;
   /** Lets work go on after the reply. Its failure is logged; stopping waits for it. */
   defer(work: Promise<unknown>): void;
 }

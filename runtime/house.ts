@@ -2,9 +2,10 @@
 import type { CommandDef } from "citty";
 import type { Broker } from "./broker.ts";
 import type { DeployStore } from "./deploy/store.ts";
-import type { Context, Logger, Resources } from "./context.ts";
+import type { Context, Logger, Resources, Tags } from "./context.ts";
 import type { AnsweredCall, Defaults } from "./host/host.ts";
 import type { Metrics } from "./host/metrics.ts";
+import type { TracingSettings } from "./trace/export.ts";
 import type { Problem } from "./problem.ts";
 
 /** Handed to `open`: whatever is opened is given an owner at once, so that a failure half way closes what is open. */
@@ -45,6 +46,10 @@ export interface RuntimeSettings {
     /** For how long after it came, in milliseconds. */
     watchMs: number;
   };
+  /** What logs and spans tell of who calls: an id. */
+  callerTags?: (caller: unknown) => Tags;
+  /** Where traces are sent, if anywhere. */
+  tracing?: TracingSettings | undefined;
   /** Asked by `/health/ready`, beside the runtime's own state. */
   isReady?: () => boolean;
   /** Milliseconds between "not ready" and closing the door, for a proxy to notice. */

@@ -11,6 +11,7 @@ import { Metrics } from "./host/metrics.ts";
 import type { Loaded, Version } from "./host/slot.ts";
 import { TimeLimits } from "./host/time-limits.ts";
 import { OperatorError, type RuntimeSettings } from "./house.ts";
+import type { Tracer } from "./trace/span.ts";
 import { httpTrigger } from "./triggers/http.ts";
 import { queueTrigger } from "./triggers/queue.ts";
 import { scheduleTrigger } from "./triggers/schedule.ts";
@@ -71,7 +72,16 @@ export async function createRuntime(options: RuntimeOptions) {
   const { root, settings, log } = options;
   const metrics = options.metrics ?? new Metrics();
   let state: "starting" | "ready" | "stopping" | "stopped" = "starting";
-  const host = createHost({ ...options, isStopping: () => state === "stopping" }, metrics);
+  // Loaded where it is used: nobody else pays for it.
+  const exporter =
+    settings.tracing &&
+    (await import("./trace/export.ts")).openExporter({
+      ...settings.tracing,
+      version: options.version,
+      registry: metrics.registry,
+      log,
+    });
+  const host = createHost({ ...options, tracer: exporter, isStopping: () => state === "stopping" }, metrics);
   const http = httpTrigger(host);
   const triggers = triggersOf(host, http);
   const functions = new Map<string, Loaded>();
@@ -242,6 +252,7 @@ export async function createRuntime(options: RuntimeOptions) {
       clearTimeout(timer);
       server?.cut();
       host.timeLimits.close();
+      await exporter?.close();
       state = "stopped";
       if (!inTime) log.warn({ drain_ms: settings.drainMs }, "stopped before every call had ended");
       return inTime;
@@ -286,7 +297,10 @@ function describe({ name, definition, hash }: Loaded, triggers: ReadonlyMap<Kind
 
 /** Makes what triggers work with. `settled` resolves once nothing runs in the background. */
 export function createHost(
-  options: Pick<RuntimeOptions, "settings" | "resources" | "log" | "clock"> & { isStopping?: () => boolean },
+  options: Pick<RuntimeOptions, "settings" | "resources" | "log" | "clock"> & {
+    isStopping?: () => boolean;
+    tracer?: Tracer | undefined;
+  },
   metrics: Metrics,
 ): Host & { settled(): Promise<void> } {
   const { settings, resources, log } = options;
@@ -312,7 +326,9 @@ export function createHost(
     timeLimits: new TimeLimits(),
     defaults: settings.defaults,
     checkReplies: !settings.production,
-    newContext: callContexts(resources, clock, background, options.isStopping),
+    newContext: callContexts(resources, clock, background, options.isStopping, options.tracer),
+    tracer: options.tracer,
+    callerTags: (caller) => (caller === undefined ? {} : (settings.callerTags?.(caller) ?? {})),
     translate: (error) => settings.translate?.(error),
     onCall: settings.onCall && quietly(settings.onCall, log),
     claimTick: settings.claimTick ?? (async () => true),

@@ -18,6 +18,15 @@ export function domains(value: string): string[] {
   return list(value).map((domain) => domain.replace(/^@/, "").toLowerCase());
 }
 
+/** As it is where it is not percent-encoded after all. */
+export function decodeHeader(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
 /** Base64 in either alphabet. */
 export function decodeKey(text: string): Buffer {
   return Buffer.from(text, "base64");

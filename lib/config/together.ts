@@ -25,6 +25,9 @@ export function checkTogether(values: Environment): ConfigFault[] {
   protocol("RABBITMQ_URL", ["amqp:", "amqps:"]);
   protocol("SENDGRID_BASE_URL", ["http:", "https:"]);
   protocol("PUBLIC_URL", ["http:", "https:"]);
+  protocol("OTEL_EXPORTER_OTLP_ENDPOINT", ["http:", "https:"]);
+  if (list(values.OTEL_EXPORTER_OTLP_HEADERS).some((header) => !/^[\w-]+=/.test(header)))
+    fault("OTEL_EXPORTER_OTLP_HEADERS", "must be name=value, several with commas between them");
   if (values.KEYDB_URL !== "" && !cacheUrl(values)) fault("KEYDB_URL", "must be host:port or redis://…");
   for (const variable of ["ORG_EMAIL_DOMAIN", "SMTP_ALLOWED_DOMAINS"] as const) {
     for (const domain of domains(values[variable])) {

@@ -107,6 +107,16 @@ export const properties = {
   }),
   DEPLOY_WATCH_SECONDS: orNone(300, "Seconds that a new version is watched for that; 0: never"),
 
+  OTEL_EXPORTER_OTLP_ENDPOINT: text("Collector that traces are sent to by OTLP over HTTP; without it, none are kept"),
+  OTEL_EXPORTER_OTLP_HEADERS: text("Headers for it, name=value, comma-separated (secret)"),
+  OTEL_SERVICE_NAME: text("Name of this system there", "postroom"),
+  TRACES_SAMPLED_PERCENT: Type.Integer({
+    minimum: 0,
+    maximum: 100,
+    default: 100,
+    description: "How many of a hundred traces that begin here are kept",
+  }),
+
   SHUTDOWN_NOTICE_SECONDS: orNone(0, "Seconds between not ready and closing the door"),
   SHUTDOWN_DRAIN_SECONDS: positive(25, "Seconds that calls in progress may take to end when stopping"),
 } satisfies TProperties;

@@ -32,6 +32,7 @@ export interface MailRow {
   attachment_bytes: number;
   /** A relay of its own, sealed for this mail. */
   relay: object | null;
+  traceparent: string;
   attachments: readonly AttachmentRow[];
 }
 
@@ -49,6 +50,7 @@ const mailColumns = `
   id uuid, from_address text, to_addresses text[], cc_addresses text[], bcc_addresses text[], reply_to text[], headers jsonb,
   names jsonb, subject text, body text, html text, client_id text, client_name text, source text, metadata jsonb, created_at timestamptz,
   send_at timestamptz, due_at timestamptz, batch_id uuid, attachment_bytes bigint, relay jsonb,
+  traceparent text,
   attachments jsonb`;
 
 /** Inserts the mails of `wanted`, which has `mailColumns`, with their attachments. */
@@ -56,10 +58,10 @@ const insertWanted = `
   accepted AS (
     INSERT INTO mails (id, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, headers, names, subject,
                        body, html, client_id, client_name, source, metadata, created_at, updated_at, send_at, due_at, batch_id,
-                       attachment_bytes, relay)
+                       attachment_bytes, relay, traceparent)
     SELECT id, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, nullif(headers, 'null'),
            nullif(names, 'null'), subject, body, html, client_id, client_name, source, nullif(metadata, 'null'), created_at, created_at, send_at, due_at, batch_id,
-           attachment_bytes, nullif(relay, 'null')
+           attachment_bytes, nullif(relay, 'null'), traceparent
     FROM wanted
   ),
   attached AS (

@@ -60,6 +60,7 @@ test("when it returns, the mail is committed with all that was given", async ({ 
     batch_id: null,
     attachment_bytes: "0",
     relay: null,
+    traceparent: context.ctx.trace.traceparent,
     maybe_sent: false,
     dropped_at: null,
   });

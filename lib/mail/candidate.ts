@@ -16,6 +16,8 @@ export interface Candidate {
   readonly publishInMs: number | undefined;
   /** When the sweep may publish it. */
   readonly dueAt: Date;
+  /** The trace that it belongs to, from here to its provider. */
+  readonly traceparent: string;
   /** Of its attachments: `2026/01/20/{mail id}`, by the day in UTC. */
   readonly folder: string;
 }
@@ -42,8 +44,8 @@ export async function checkDraft(ctx: Context, caller: Caller, draft: Draft, sou
   if (refusals.length > 0) throw invalid(refusals);
 }
 
-/** Gives a draft its id and its times. */
-export function candidate(ctx: Context, draft: Draft): Candidate {
+/** Gives a draft its id and its times. Its trace is the call's, unless it has one of its own. */
+export function candidate(ctx: Context, draft: Draft, traceparent = ctx.trace.traceparent): Candidate {
   const id = ctx.clock.uuid();
   const createdAt = ctx.clock.now();
   const folder = `${createdAt.toISOString().slice(0, 10).replaceAll("-", "/")}/${id}`;
@@ -52,7 +54,7 @@ export function candidate(ctx: Context, draft: Draft): Candidate {
   // With the broker away there will be no message: the sweep may publish the mail as soon as the broker is back.
   const publishes = ctx.broker.isConnected() && waitMs <= lookAheadSeconds * 1000;
   const dueAt = new Date(sendAt.getTime() + (publishes ? publishGraceSeconds * 1000 : 0));
-  return { id, draft, createdAt, publishInMs: publishes ? waitMs : undefined, dueAt, folder };
+  return { id, draft, createdAt, publishInMs: publishes ? waitMs : undefined, dueAt, traceparent, folder };
 }
 
 /** When a mail is sent, as far as can be told: at once, or at the time that its client asked for. */
@@ -90,6 +92,7 @@ export function mailRow(caller: Caller, source: MailSource, mail: Candidate, bat
     batch_id: batchId,
     attachment_bytes: attachmentBytes(draft),
     relay: null,
+    traceparent: mail.traceparent,
     attachments: draft.attachments.map(({ filename, storedAs, contentType, contentId, content }, position) => ({
       position,
       filename,

@@ -37,8 +37,10 @@ export async function deliverMail(ctx: Context, { mail_id, bytes = 0 }: MailJob,
  * nothing. Returns once the outcome is committed, with what is to become of the message.
  */
 export async function attemptDelivery(ctx: Context, mailId: string, attempt: number): Promise<Outcome> {
+  ctx.tag({ mail_id: mailId });
   const [claimed] = (await persist(ctx, claimMails, { id: mailId, attempt })) ?? [];
   if (!claimed) return { kind: "done" };
+  ctx.tag({ client_id: claimed.client_id });
   const common = { id: mailId, clientId: claimed.client_id, attempt, createdAt: claimed.created_at };
   cacheStatus(ctx, { ...common, status: "processing", retryCount: claimed.retry_count });
 
@@ -66,7 +68,8 @@ export async function attemptDelivery(ctx: Context, mailId: string, attempt: num
     duration_ms: durationMs,
     code: verdict.code,
   });
-  const report = { mail_id: mailId, provider, duration_ms: durationMs, code: verdict.code };
+  ctx.tag({ provider, code: verdict.code });
+  const report = { duration_ms: durationMs };
   const patience = ease ? { ease } : {};
   if (!settled?.length) {
     ctx.log.warn(
@@ -97,8 +100,14 @@ async function send(ctx: Context, mail: OutgoingMail): Promise<Sending> {
   try {
     const sender = await chooseSender(ctx, mail);
     provider = sender.name;
-    const answer = await sender.send(mail, ctx);
-    const verdict = classify(answer, ctx.clock.now().getTime());
+    const tags = { mail_id: mail.id, client_id: mail.clientId, attempt: mail.attempt, provider };
+    const [answer, verdict] = await ctx.step(`send by ${provider}`, { kind: "client", tags }, async (step) => {
+      const answer = await sender.send(mail, ctx);
+      const verdict = classify(answer, ctx.clock.now().getTime());
+      step.tag({ code: verdict.code, result: verdict.kind });
+      if (verdict.kind !== "accepted") step.fail(verdict.code);
+      return [answer, verdict] as const;
+    });
     const result = answer.kind === "held" ? "held" : verdict.kind === "permanent" ? "failed" : verdict.kind;
     return { provider, verdict, result, ease: asksForEase(answer, verdict) };
   } catch (error) {
@@ -106,7 +115,7 @@ async function send(ctx: Context, mail: OutgoingMail): Promise<Sending> {
       const { code, message: reason } = error;
       return { provider, verdict: { kind: "permanent", code, reason }, result: "failed", ease: false };
     }
-    ctx.log.error({ err: error, mail_id: mail.id }, "the mail could not be handed to its sender");
+    ctx.log.error({ err: error }, "the mail could not be handed to its sender");
     const reason = "The mail could not be handed to its sender";
     const verdict: Verdict = { kind: "transient", code: "sender_error", reason };
     return { provider, verdict, result: "transient", ease: false };

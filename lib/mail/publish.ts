@@ -21,6 +21,8 @@ export interface Job {
   attempt: number;
   /** Bytes of the mail's attachments together. */
   bytes: number;
+  /** The trace that the mail belongs to; without one, it goes on in that of the call. */
+  traceparent?: string | null;
 }
 
 /**
@@ -60,8 +62,8 @@ function timed(jobs: readonly Job[], waitMs: number): Timed[] {
   return jobs.map((job) => ({ ...job, at }));
 }
 
-function nextJob({ id, attempt, attachment_bytes }: Stranded): Job {
-  return { id, attempt: attempt + 1, bytes: Number(attachment_bytes) };
+function nextJob({ id, attempt, attachment_bytes, traceparent }: Stranded): Job {
+  return { id, attempt: attempt + 1, bytes: Number(attachment_bytes), traceparent };
 }
 
 /** Publishes each at its time, or as soon after it as those before have reached the broker. */
@@ -89,9 +91,14 @@ export async function publishAll(ctx: Context, jobs: readonly Job[]): Promise<nu
   return published;
 }
 
-function publish({ broker, config, trace }: Context, { id, attempt, bytes }: Job): Promise<void> {
+function publish(ctx: Context, { id, attempt, bytes, traceparent }: Job): Promise<void> {
+  const { broker, config } = ctx;
   const message: MailJob = bytes > 0 ? { mail_id: id, bytes } : { mail_id: id };
-  return broker.publish(config.queues.mail, message, { attempt, traceparent: trace.traceparent });
+  const of = traceparent ?? ctx.trace.traceparent;
+  const tags = { mail_id: id, attempt, queue: config.queues.mail };
+  return ctx.step("publish", { kind: "producer", tags, of }, () =>
+    broker.publish(config.queues.mail, message, { attempt, traceparent: of }),
+  );
 }
 
 /** Never fails: what cannot be marked is found all the same, when the grace that it was accepted with has passed. */

@@ -5,6 +5,7 @@ export interface RetriedRow {
   client_id: string;
   attempt: number;
   attachment_bytes: string;
+  traceparent: string | null;
   created_at: Date;
 }
 
@@ -19,7 +20,7 @@ export const requeueFailed = `
       due_at = now() + make_interval(secs => $2)
     WHERE id = ANY ($1) AND status = 'failed'
       AND NOT EXISTS (SELECT FROM attachments WHERE mail_id = mails.id AND removed_at IS NOT NULL)
-    RETURNING id, client_id, attempt, attachment_bytes, created_at
+    RETURNING id, client_id, attempt, attachment_bytes, traceparent, created_at
   ),
   events AS (
     INSERT INTO mail_events (mail_id, type, attempt) SELECT id, 'requeued', attempt FROM requeued

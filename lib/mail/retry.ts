@@ -37,8 +37,8 @@ export async function retryMails(ctx: Context, ids: readonly string[]): Promise<
   for (const { id, client_id: clientId, attempt, created_at: createdAt } of rows) {
     cacheStatus(ctx, { id, clientId, status: "queued", attempt, retryCount: 0, createdAt });
   }
-  const jobs = rows.map(({ id, attempt, attachment_bytes }) => {
-    return { id, attempt: attempt + 1, bytes: Number(attachment_bytes) };
+  const jobs = rows.map(({ id, attempt, attachment_bytes, traceparent }) => {
+    return { id, attempt: attempt + 1, bytes: Number(attachment_bytes), traceparent };
   });
   if (publishes && jobs.length > 0) publishSoon(ctx, jobs);
   const requeued = new Set(rows.map(({ id }) => id));

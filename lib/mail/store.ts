@@ -21,11 +21,14 @@ export async function store(
   mails: readonly Candidate[],
   { allowance, commit }: { allowance: Allowance; commit: () => Promise<boolean> },
 ): Promise<boolean> {
+  const [first, ...others] = mails;
+  const about = others.length > 0 ? { mails: mails.length } : { mail_id: first?.id };
+  ctx.tag(about);
   let stored = false;
   let filesStay = false;
   try {
     await keepFiles(ctx, mails);
-    stored = filesStay = await commit();
+    stored = filesStay = await ctx.step("commit", { kind: "client", tags: about }, commit);
   } catch (error) {
     // With the connection lost, the commit may still happen: its files stay, and should it not, the cleaning of
     // attachments finds them.
@@ -69,7 +72,9 @@ function announce(ctx: Context, caller: Caller, mails: readonly Candidate[]): vo
     cacheStatus(ctx, { id, clientId, status: "queued", attempt: 0, retryCount: 0, createdAt });
   }
   for (const [waitMs, some] of Map.groupBy(mails, ({ publishInMs }) => publishInMs)) {
-    const jobs = some.map(({ id, draft }) => ({ id, attempt: 1, bytes: attachmentBytes(draft) }));
+    const jobs = some.map(({ id, draft, traceparent }) => {
+      return { id, attempt: 1, bytes: attachmentBytes(draft), traceparent };
+    });
     if (waitMs !== undefined) publishSoon(ctx, jobs, waitMs);
   }
 }

@@ -5,6 +5,7 @@ export interface Stranded {
   /** Attempts begun. */
   attempt: number;
   attachment_bytes: string;
+  traceparent: string | null;
   /** Milliseconds until it is due; 0 for what is. */
   wait_ms: number;
 }
@@ -24,7 +25,7 @@ export const takeStranded = `
   UPDATE mails SET due_at = due.due_at + least(
     greatest(make_interval(secs => $2), now() - greatest(updated_at, send_at)), interval '15 minutes')
   FROM due WHERE mails.id = due.id
-  RETURNING mails.id, attempt, attachment_bytes, extract(epoch FROM due.due_at - now())::float8 * 1000 AS wait_ms`;
+  RETURNING mails.id, attempt, attachment_bytes, traceparent, extract(epoch FROM due.due_at - now())::float8 * 1000 AS wait_ms`;
 
 /**
  * Says that messages (mail ids in $1, their attempts in $2) did not reach the broker: the sweep's to publish, as soon

@@ -130,6 +130,7 @@ function acceptRow(index: number): AcceptRow {
     due_at: new Date(now.getTime() + 30_000).toISOString(),
     batch_id: null,
     relay: null,
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     idempotency_key: null,
     body_hash: null,
     attachment_bytes: 0,

@@ -1,9 +1,10 @@
 /** What triggers need of the host. */
 import type { Broker } from "../broker.ts";
-import type { Context, Logger, Resources } from "../context.ts";
+import type { Context, Logger, Resources, Tags } from "../context.ts";
 import type { Problem } from "../problem.ts";
 import type { CallSource, HostCall } from "./call.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Tracer } from "../trace/span.ts";
 import type { TimeLimits } from "./time-limits.ts";
 
 /** Limits of a function whose contract names none. */
@@ -46,6 +47,10 @@ export interface Host {
   translate(error: unknown): Problem | undefined;
   /** Whether this process is the one to run a schedule's tick. */
   claimTick(name: string, at: Date): Promise<boolean>;
+  /** Where spans go, if they are kept. */
+  readonly tracer: Tracer | undefined;
+  /** What logs and spans tell of who calls. */
+  callerTags(caller: unknown): Tags;
   /** Told of every call of an HTTP function, after its answer. Never throws. */
   readonly onCall: ((call: AnsweredCall) => void) | undefined;
   now(): Date;

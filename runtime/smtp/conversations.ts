@@ -88,6 +88,7 @@ export class Conversations {
     const ctx = this.#newContext(version, session);
     try {
       const caller = await access.check(asSeen(session, client.credentials), ctx);
+      ctx.tag(this.#host.callerTags(caller));
       await access.sender?.(from, caller, ctx);
       // Nobody would end its transaction.
       if (client.hasLeft) throw new ClientGone("The client has gone before it was let in");
@@ -124,6 +125,13 @@ export class Conversations {
       const { name } = this.#slot;
       const { remoteAddress: ip } = session;
       const { caller } = transaction;
+      ctx.ended({
+        name: `SMTP ${name}`,
+        kind: "server",
+        startedAt: started,
+        tags: { function: name, version: version.loaded.hash, smtp_session: session.id, "smtp.reply": code },
+        failure: code >= 400 ? `smtp_${code}` : undefined,
+      });
       this.#host.onCall?.({
         function: name,
         method: "SMTP",

@@ -209,6 +209,13 @@ async function deliver(host: Host, version: QueueVersion, shared: Shared, delive
     host.timeLimits.delete(limit);
     shared.stats.observe(outcome.kind, performance.now() - started, loaded.hash);
     if (outcome.kind === "dead") shared.stats.failed(codeOf(outcome.reason));
+    ctx.ended({
+      name: loaded.name,
+      kind: "consumer",
+      startedAt: started,
+      tags: { function: loaded.name, ...bindings, queue: compiled.queue, outcome: outcome.kind },
+      failure: outcome.kind === "dead" ? codeOf(outcome.reason) : outcome.kind === "retry" ? "retry" : undefined,
+    });
     version.calls++;
     version.leave();
   }

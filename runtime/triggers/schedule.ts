@@ -137,6 +137,14 @@ async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
   } finally {
     host.timeLimits.delete(limit);
     slot.stats.observe(outcome, performance.now() - started, version.loaded.hash);
+    ctx.ended({
+      name: slot.name,
+      kind: "internal",
+      startedAt: started,
+      tags: { function: slot.name, version: version.loaded.hash },
+      failure: outcome === "failed" ? outcome : undefined,
+      unlessIdle: true,
+    });
     version.calls++;
     version.leave();
   }

@@ -1,6 +1,6 @@
 /** One call of an HTTP function, from its request to its answer. Every line here is paid for by every request. */
 import type { Access } from "../access.ts";
-import { settle, type Context, type Logger } from "../context.ts";
+import { settle, type Context, type Logger, type Tags } from "../context.ts";
 import type { CallSource, HostCall } from "../host/call.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStats } from "../host/metrics.ts";
@@ -88,8 +88,9 @@ export class HttpCall extends Limited implements CallSource {
     this.#ctx = host.newContext(this);
   }
 
-  bindings(): Record<string, unknown> {
-    return { request_id: this.#id, version: this.#version.loaded.hash };
+  bindings(): Tags {
+    const caller = this.#host.callerTags(this.#request.caller);
+    return { request_id: this.#id, version: this.#version.loaded.hash, ...caller };
   }
 
   traceparent(): string | undefined {
@@ -146,6 +147,7 @@ export class HttpCall extends Limited implements CallSource {
       this.#ctx.log.error({ err: error }, "the answer could not be sent");
       reply(problemAnswer(this.#version.compiled.style, problems.internal(), this.#id));
     }
+    if (this.#host.tracer) this.#tell(answer.status);
     this.#host.onCall?.({
       function: this.#slot.name,
       method: this.#incoming.method,
@@ -156,6 +158,23 @@ export class HttpCall extends Limited implements CallSource {
       ip: this.#ip,
       caller: this.#request.caller,
       reply: this.#returned,
+    });
+  }
+
+  #tell(status: number): void {
+    const { method, path } = this.#version.loaded.definition;
+    this.#ctx.ended({
+      name: `${method} ${path}`,
+      kind: "server",
+      startedAt: this.#started,
+      tags: {
+        function: this.#slot.name,
+        ...this.bindings(),
+        "http.request.method": method,
+        "http.route": path,
+        "http.response.status_code": status,
+      },
+      failure: status >= 500 ? `http_${status}` : undefined,
     });
   }
 
