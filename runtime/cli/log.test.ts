@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { describeError } from "./log.ts";
+import { describeError, withoutAddresses } from "./log.ts";
 
 test("of an error its name, message, code and causes are logged, and nothing that a library hung on it", () => {
   const row = Object.assign(new Error("violates a constraint"), {
@@ -13,6 +13,15 @@ test("of an error its name, message, code and causes are logged, and nothing tha
   const described = describeError(request);
   assert.not.match(JSON.stringify(described), "secret");
   assert.match(JSON.stringify(described), `"cause":{"type":"Error","message":"violates a constraint","code":"23514"`);
+});
+
+test("an address that an error quotes is not legible, in its message, stack or cause", () => {
+  const cause = new Error("550 5.1.1 <spy.one@secret.example>: unknown user, see RCPT TO:<spy@mail.secret.example>");
+  const told = JSON.stringify(describeError(new Error("refused for 'spy.two@secret.example'", { cause })));
+  assert.not.match(told, /spy/);
+  assert.match(told, "<sp***@secret.example>: unknown user, see RCPT TO:<sp***@mail.secret.example>");
+  const path = "at file:///app/node_modules/@azure/msal-node/dist/index.js:1:2";
+  assert.is(withoutAddresses(path), path);
 });
 
 test("errors that are their own cause, and things that are no errors, do no harm", () => {
