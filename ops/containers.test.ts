@@ -54,8 +54,17 @@ function program(name: Program): string {
   return found;
 }
 
-/** What docker-compose makes of files, with these settings and no others. */
-async function compose(files: readonly string[], env: Record<string, string> = {}): Promise<Composed> {
+const made = new Map<string, Promise<Composed>>();
+
+/** What docker-compose makes of files, with these settings and no others. It takes its time, and is asked once. */
+function compose(files: readonly string[], env: Record<string, string> = {}): Promise<Composed> {
+  const key = files.join();
+  const composed = made.get(key) ?? composeFiles(files, env);
+  made.set(key, composed);
+  return composed;
+}
+
+async function composeFiles(files: readonly string[], env: Record<string, string>): Promise<Composed> {
   const args = files.flatMap((file) => ["-f", join(project, file)]);
   const folder = await temporaryFolder();
   const none = join(folder, "none.env"); // in place of the project's own
