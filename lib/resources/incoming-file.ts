@@ -3,7 +3,7 @@ import { open, unlink, type FileHandle } from "node:fs/promises";
 import { codeOf, create, nameless } from "./disk.ts";
 
 /** How much is read at a time, in bytes: each time is a turn of another thread, and of this one. */
-const readBytes = 128 * 1024;
+const readBytes = 256 * 1024;
 
 export class IncomingFile {
   readonly path: string;

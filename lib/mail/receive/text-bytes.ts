@@ -1,18 +1,26 @@
 /** The bytes of a text as they come: with LF for CRLF, and without soft line breaks where there are such. */
 
 const [LF, CR, SPACE, HYPHEN] = [10, 13, 32, 45];
+const nothing: Buffer = Buffer.alloc(0);
 
 /** RFC 3676: undefined for a text with none; `delSp` where the space before a soft line break is not of the text. */
 export type Flow = { delSp: boolean } | undefined;
 
-/** A text that begins with such a piece, in bytes, will go on; it gets room for all of it at once, but no more than this. */
-const [longPiece, firstRoom] = [16 * 1024, 4 * 2 ** 20];
+/** A text that begins with such a piece, in bytes, will go on, and gets room for all of it at once. */
+const longPiece = 16 * 1024;
+
+/**
+ * Room for large texts, one after the other: there are few at a time, and for every mail of a megabyte there is a
+ * megabyte less to collect.
+ */
+const spare: Buffer[] = [];
+const [mostSpare, largeText, roomBytes] = [2, 128 * 1024, 2 * 2 ** 20];
 
 /** In one place: in pieces that are put together in the end, they would be there twice. */
-export class TextBytes {
+export class TextBytes implements Disposable {
   readonly #flow: Flow;
   readonly #most: number;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes = nothing;
   #length = 0;
   /** Where the last paragraph begins. */
   #paragraph = 0;
@@ -33,7 +41,7 @@ export class TextBytes {
     if (this.#flow) this.#joinLines(start, this.#flow);
   }
 
-  /** All of it; no copy, and nothing can be added after. */
+  /** All of it; no copy, good until this is disposed of, and nothing can be added after. */
   end(): Buffer {
     if (!this.#flow) return this.#bytes.subarray(0, this.#length);
     // What is empty after the last line end is no line.
@@ -41,13 +49,25 @@ export class TextBytes {
     return withoutStuffing(this.#bytes.subarray(0, this.#length));
   }
 
+  [Symbol.dispose](): void {
+    if (this.#bytes.length === roomBytes && spare.length < mostSpare) spare.push(this.#bytes);
+    this.#bytes = nothing;
+    this.#length = 0;
+  }
+
   #makeRoom(more: number): void {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
-    const wanted = this.#length > 0 ? 2 * this.#bytes.length : more < longPiece ? 0 : Math.min(this.#most, firstRoom);
-    const larger = Buffer.allocUnsafe(Math.max(wanted, needed));
+    const larger =
+      this.#length === 0 ? this.#firstRoom(more) : Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, needed));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
+  }
+
+  #firstRoom(bytes: number): Buffer {
+    if (bytes < longPiece || bytes > roomBytes) return Buffer.allocUnsafe(bytes);
+    if (this.#most <= largeText) return Buffer.allocUnsafe(Math.max(this.#most, bytes));
+    return spare.pop() ?? Buffer.allocUnsafe(roomBytes);
   }
 
   /** Takes soft line breaks out of what is new, in its place: mailparser makes a string of each line. */

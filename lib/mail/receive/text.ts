@@ -18,14 +18,18 @@ export async function textOf(
   { decoding, flow }: TextForm,
   most: number,
 ): Promise<string> {
-  if (decoding && !flow) return await decoded(content, decoding);
-  const bytes = new TextBytes(flow, most);
+  if (decoding && !flow) return await decoded(content, decoding, most);
+  using bytes = new TextBytes(flow, most);
   for await (const piece of content) bytes.add(piece);
-  return decoding ? await decoded(slices(bytes.end()), decoding) : guess(bytes.end());
+  return decoding ? await decoded(slices(bytes.end()), decoding, most) : guess(bytes.end());
 }
 
-async function decoded(content: AsyncIterable<Buffer> | Iterable<Buffer>, decoding: TextDecoding): Promise<string> {
-  const utf8 = new TextBytes(undefined);
+async function decoded(
+  content: AsyncIterable<Buffer> | Iterable<Buffer>,
+  decoding: TextDecoding,
+  most: number,
+): Promise<string> {
+  using utf8 = new TextBytes(undefined, most);
   const add = (bytes: Buffer) => utf8.add(Buffer.from(decoding.decode(bytes)));
   let rest: Buffer = Buffer.alloc(0);
   for await (const piece of content) {
