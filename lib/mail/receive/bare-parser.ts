@@ -23,6 +23,7 @@ export interface TreePart {
   readonly children: readonly TreePart[];
   readonly contentType: string | false;
   readonly headers: Headers;
+  headerLines: readonly HeaderLine[];
   /** Undefined for a part that has parts. */
   readonly isAttachment?: boolean;
   readonly charset?: string;

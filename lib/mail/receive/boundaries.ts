@@ -14,6 +14,7 @@ export interface SplitNode {
   addHeaderChunk(lines: Buffer): void;
   parseHeaders(): void;
   _headerlen: number;
+  _headersLines: Buffer[];
   _boundary: Buffer | false;
   _parentBoundary: Buffer | false;
   _parentBoundaryOwner: SplitNode | false;

@@ -38,6 +38,12 @@ const readHeaders: ReadonlySet<string> = new Set([
 /** A part gets its content past mailparser's streams. */
 const noDecoder = { on() {} };
 
+function forgetHead(node: SplitNode, part: TreePart): void {
+  node.headers = true;
+  node["_headersLines"] = [];
+  part.headerLines = [];
+}
+
 /** Its ways with heads, with the tree of parts, and with the texts of a message. */
 export class Parser extends BareParser {
   /** Multiparts that have something in them besides their parts. */
@@ -65,6 +71,8 @@ export class Parser extends BareParser {
   begin(node: SplitNode): TreePart {
     node.getDecoder = () => noDecoder;
     const part = this.createNode(node);
+    // Of the message itself they are looked at later; of 2000 parts they may be all of its megabytes, line by line.
+    if (node.parentNode) forgetHead(node, part);
     if (part.isAttachment === false) {
       if (part.contentType === "text/html") this.hasHtml = true;
       else this.hasText = true;

@@ -35,8 +35,8 @@ export interface ParseOptions {
 }
 
 /**
- * Parses a message, each piece of which is good until the next is asked for. Throws `invalid_request` for one that is none, what `stage` throws, and the reason of the signal;
- * then nothing that was staged is left.
+ * Parses a message, each piece of which has to be good only until the next is asked for. Throws `invalid_request` for
+ * one that is none, what `stage` throws, and the reason of the signal; then nothing that was staged is left.
  */
 export async function parseMessage(
   message: AsyncIterable<Buffer>,
@@ -89,22 +89,22 @@ export async function parseMessage(
       await advance();
     }
     await parser.writeHtml();
+    const { text, html } = understood(() => parser.getTextContent());
+    return {
+      headers: parser.messageHeaders,
+      headerLines: parser.headerLines || [],
+      text,
+      html,
+      attachments,
+      isIncomplete: parser.isIncomplete,
+      [Symbol.asyncDispose]: discard,
+    };
   } catch (error) {
     await discard();
     throw error;
   } finally {
     await pieces.return(undefined);
   }
-  const { text, html } = parser.getTextContent();
-  return {
-    headers: parser.messageHeaders,
-    headerLines: parser.headerLines || [],
-    text,
-    html,
-    attachments,
-    isIncomplete: parser.isIncomplete,
-    [Symbol.asyncDispose]: discard,
-  };
 }
 
 /** For content that is as it is, and that stays longer than its pieces. */

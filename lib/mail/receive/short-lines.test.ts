@@ -15,6 +15,8 @@ const multipart = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
 const nested = Array.from({ length: 16 }, (_, level) => `--b${level}\r\n${multipart.replace("=b", `=b${level + 1}`)}`);
 const closed = "\r\n--b--\r\n";
 
+const manyHeaders = `${"a:b\r\n".repeat(10_000)}\r\nx\r\n--b\r\n`;
+
 const kinds: [what: string, head: string, line: string | Buffer, end?: string][] = [
   ["line ends", "\r\n", "\r\n", "end"],
   ["letters", "\r\n", "a\r\n"],
@@ -26,6 +28,7 @@ const kinds: [what: string, head: string, line: string | Buffer, end?: string][]
   ["two hyphens before the parts", multipart, "--\r\n", `\r\n--b\r\n\r\nx${closed}`],
   ["two hyphens in a file", `${multipart}--b\r\nContent-Type: a/b\r\n\r\n`, "--\r\n", closed],
   ["two hyphens deep in parts", `${multipart.replace("=b", "=b0")}${nested.join("")}--b16\r\n\r\n`, "--\r\n"],
+  ["headers", `${multipart}--b\r\n`, manyHeaders, closed],
   ["what is nearly a boundary", `${multipart}--b\r\n\r\n`, "--b-\r\n", closed],
   ["boundaries that close nothing", multipart, "--b--\r\n", `\r\n--b\r\n\r\nx${closed}`],
   ["quotations that flow", "Content-Type: text/plain; format=flowed\r\n\r\n", "> \r\n"],
