@@ -1,10 +1,13 @@
 /** For tests of deploys: a fleet, versions of its functions, and clients that never stop sending. */
 import { randomUUID } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
+import { Agent } from "node:https";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "pg";
-import { freshDatabase, freshRedis, freshVhost } from "../harness/test.ts";
+import { eventually, freshDatabase, freshRedis, freshVhost } from "../harness/test.ts";
 import { copyProject, createToken, runFn, type Finished, type Variables } from "./fn.ts";
+import { callProxy, type Proxy } from "./proxy.ts";
 import { startSendGrid, type SendGridStandIn } from "./stand-ins/sendgrid.ts";
 import { startSystem, type System } from "./system.ts";
 
@@ -13,6 +16,7 @@ export interface Fleet {
   readonly root: string;
   readonly env: Variables;
   readonly apis: readonly System[];
+  readonly workers: readonly System[];
   readonly sendgrid: SendGridStandIn;
   readonly database: Client;
   /** Starts one more process. */
@@ -41,13 +45,14 @@ export async function startFleet(): Promise<Fleet> {
     JWT_SECRET: randomUUID(),
     SENDGRID_API_KEY: sendgrid.key,
     SENDGRID_BASE_URL: sendgrid.url,
-    SHUTDOWN_NOTICE_SECONDS: "1",
+    SHUTDOWN_NOTICE_SECONDS: "3",
+    TRUSTED_PROXIES: "127.0.0.1",
     LOG_LEVEL: "info",
   };
   const token = await createToken({ env, root });
   const start: Fleet["start"] = (functions, more = {}) =>
     startSystem({ root, token, ...more, env: { ...env, FUNCTIONS: functions } });
-  const [first, second] = await Promise.all([
+  const [first, second, ...workers] = await Promise.all([
     start(apiFunctions),
     start(apiFunctions),
     start(workerFunctions),
@@ -60,6 +65,7 @@ export async function startFleet(): Promise<Fleet> {
     root,
     env,
     apis: [first, second],
+    workers,
     sendgrid,
     database,
     start,
@@ -91,34 +97,33 @@ export interface Load extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** So many clients that each send one mail after the other, with a moment between, to each process in turn. */
-export function startLoad(targets: readonly { url: string; token: string }[], clients = 64): Load {
+/** So many clients of the proxy, each with a connection of its own, that send one mail after the other. */
+export function startLoad(proxy: Proxy, token: string, clients = 64): Load {
+  const agent = new Agent({ keepAlive: true, maxSockets: clients });
   const answers = new Map<string, number>();
   const accepted = new Set<string>();
   const messages: string[] = [];
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const body = JSON.stringify({ from: "a@example.com", to: ["b@example.org"], subject: "Steady", body: "Hello" });
   let running = true;
-  async function client(index: number): Promise<void> {
-    const target = targets[index % targets.length];
-    while (running && target) {
+  async function client(): Promise<void> {
+    while (running) {
       let outcome: string;
       try {
-        const response = await fetch(`${target.url}/api/v1/mail/send`, {
-          method: "POST",
-          headers: { authorization: `Bearer ${target.token}`, "content-type": "application/json" },
-          body: JSON.stringify({ from: "a@example.com", to: ["b@example.org"], subject: "Steady", body: "Hello" }),
-        });
-        const body = (await response.json()) as { mail_id?: string; message?: string };
-        outcome = String(response.status);
-        if (body.mail_id !== undefined) accepted.add(body.mail_id);
-        messages.push(body.message ?? "");
+        const call = { agent, path: "/api/v1/mail/send", method: "POST", headers, body };
+        const { status, text } = await callProxy(proxy, call);
+        const reply = JSON.parse(text) as { mail_id?: string; message?: string };
+        outcome = String(status);
+        if (reply.mail_id !== undefined) accepted.add(reply.mail_id);
+        messages.push(reply.message ?? "");
       } catch (error) {
-        outcome = error instanceof Error ? `${error.message}: ${String(error.cause)}` : String(error);
+        outcome = String(error);
       }
       answers.set(outcome, (answers.get(outcome) ?? 0) + 1);
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await pause(150);
     }
   }
-  const all = Promise.all(Array.from({ length: clients }, (_, index) => client(index)));
+  const all = Promise.all(Array.from({ length: clients }, client)).finally(() => agent.destroy());
   async function stop(): Promise<void> {
     running = false;
     await all;
@@ -132,4 +137,13 @@ export async function step(fleet: Fleet, ...args: string[]): Promise<void> {
   if (done.code !== 0) throw new Error(`fn ${args.join(" ")} ended with ${done.code}: ${done.stdout}${done.stderr}`);
   const { ms } = JSON.parse(done.stdout) as { ms: number };
   if (!(ms < 2000)) throw new Error(`fn ${args.join(" ")} took ${ms} ms`);
+}
+
+/** Waits until all mail is sent. Throws unless each that was accepted went out exactly once. */
+export async function settledMails(fleet: Fleet, load: Load): Promise<void> {
+  const left = async () =>
+    (await fleet.database.query("SELECT FROM mails WHERE status NOT IN ('sent', 'failed') LIMIT 1")).rowCount;
+  await eventually(async () => (await left()) === 0, { what: "all mail is sent", within: 30_000 });
+  const wrong = [...load.accepted].filter((id) => fleet.sendgrid.copies(id) !== 1);
+  if (wrong.length > 0) throw new Error(`${wrong.length} mails were not sent once: ${wrong.slice(0, 5).join()}`);
 }
