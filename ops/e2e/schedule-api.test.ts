@@ -203,7 +203,10 @@ story("lists are narrowed and paged, and tell how many there are", async () => {
     ["limit=0", "query.limit: limit must be >= 1"],
     ["limit=1001", "query.limit: limit must be <= 1000"],
     ["limit=ten", "query.limit: limit must be integer"],
-    ["executionstatus=Done", "query.executionstatus: executionstatus must be one of Pending, Processing, Success, Failed"],
+    [
+      "executionstatus=Done",
+      "query.executionstatus: executionstatus must be one of Pending, Processing, Success, Failed",
+    ],
     ["isenabled=maybe", "query.isenabled: isenabled must be boolean"],
   ];
   for (const [query, fault] of refused) assert.equal(faults(await jobs.list(`?${query}`)), [fault]);
