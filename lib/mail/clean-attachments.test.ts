@@ -35,7 +35,8 @@ interface Given {
 async function aMailWith({ context, now }: { context: TestContext; now: Date }, given: Given): Promise<string> {
   const { status = "sent", daysAgo = 0, changedDaysAgo = daysAgo, content = "a file" } = given;
   const at = (days: number) => new Date(now.getTime() - days * dayMs);
-  const ctx = Object.create(context.newCall(), { clock: { value: { ...context.ctx.clock, now: () => at(daysAgo) } } });
+  const clock = { ...context.ctx.clock, now: () => at(daysAgo) };
+  const ctx = Object.defineProperty(context.newCall(), "clock", { value: clock });
   const { id } = await acceptMail(ctx, aCaller(), aMail({ attachments: [attached("a.txt", content)] }));
   await ask(context, "UPDATE mails SET status = $2, updated_at = $3 WHERE id = $1", [id, status, at(changedDaysAgo)]);
   await ask(context, "UPDATE attachments SET created_at = $2 WHERE mail_id = $1", [id, at(daysAgo)]);
