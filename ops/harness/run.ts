@@ -107,7 +107,7 @@ async function runAll(all: string[], env: SharedServers): Promise<void> {
  * passes then counts as passed, and the report names it as unsteady.
  */
 async function runAgain(failed: Run[], env: SharedServers): Promise<void> {
-  const few = failed.length <= 3 && !options.bail; // more than that is no accident
+  const few = failed.length <= 5 && !options.bail; // more than that is no accident
   for (const first of failed) {
     const second = few ? await runFile(first.file, env) : first;
     if (few) note(second, "again");
