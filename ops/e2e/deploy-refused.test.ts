@@ -2,9 +2,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually } from "../harness/test.ts";
-import { startFleet, step, type Fleet } from "./deploy.fixture.ts";
+import { greet, greeting, startFleet, step, type Fleet } from "./deploy.fixture.ts";
 import { runFn, type Finished } from "./fn.ts";
-import { stopAll, type System } from "./system.ts";
+import { stopAll } from "./system.ts";
 
 const deploys = suite("refusing a deploy");
 let fleet: Fleet;
@@ -19,13 +19,6 @@ deploys.after(async () => {
   await fleet.close();
 });
 
-const greeting = (text: string, more = "") => `
-  import { Type } from "typebox";
-  import { anyone, http } from "#runtime";
-  ${more}
-  export default http.get("/hello", { access: anyone, returns: Type.Object({ text: Type.String() }) })
-    .handle(async () => ({ text: ${JSON.stringify(text)} }));`;
-const greet = async (system: System) => (await system.call("/hello", { token: null })).body["text"];
 const greetings = () => Promise.all(fleet.apis.map(greet));
 
 /** How a command that is refused ended. */

@@ -147,3 +147,14 @@ export async function settledMails(fleet: Fleet, load: Load): Promise<void> {
   const wrong = [...load.accepted].filter((id) => fleet.sendgrid.copies(id) !== 1);
   if (wrong.length > 0) throw new Error(`${wrong.length} mails were not sent once: ${wrong.slice(0, 5).join()}`);
 }
+
+/** The text of a function at /hello that answers with `text`. */
+export const greeting = (text: string, more = "") => `
+  import { Type } from "typebox";
+  import { anyone, http } from "#runtime";
+  ${more}
+  export default http.get("/hello", { access: anyone, returns: Type.Object({ text: Type.String() }) })
+    .handle(async () => ({ text: ${JSON.stringify(text)} }));`;
+
+/** What a process answers there; undefined where nothing does. */
+export const greet = async (system: System) => (await system.call("/hello", { token: null })).body["text"];

@@ -1,8 +1,8 @@
 /** An operator deploys one function: what is new comes, what is gone goes, and what does not fit is refused. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { startFleet, step, type Fleet } from "./deploy.fixture.ts";
-import { stopAll, type System } from "./system.ts";
+import { greet, greeting, startFleet, step, type Fleet } from "./deploy.fixture.ts";
+import { stopAll } from "./system.ts";
 
 const deploys = suite("deploying one function");
 let fleet: Fleet;
@@ -15,13 +15,6 @@ deploys.after(async () => {
   await fleet.close();
 });
 
-const greeting = (text: string, more = "") => `
-  import { Type } from "typebox";
-  import { anyone, http } from "#runtime";
-  ${more}
-  export default http.get("/hello", { access: anyone, returns: Type.Object({ text: Type.String() }) })
-    .handle(async () => ({ text: ${JSON.stringify(text)} }));`;
-const greet = async (system: System) => (await system.call("/hello", { token: null })).body["text"];
 const greetings = () => Promise.all(fleet.apis.map(greet));
 
 deploys("a new function is mounted, a changed one is swapped, one that is gone is taken away", async () => {
