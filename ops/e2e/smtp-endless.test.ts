@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { dial, type Dialogue, type Reply } from "../harness/smtp-dialogue.ts";
+import { meetings, type Reply } from "../harness/smtp-dialogue.ts";
 import { eventually } from "../harness/test.ts";
 import { addressesIn, parseMime, type Part } from "./stand-ins/mime.ts";
 import { startSystem, stopAll, type System } from "./system.ts";
@@ -16,18 +16,11 @@ const withinMs = 15_000;
 const megabyte = 2 ** 20;
 
 let system: System;
-const clients: Dialogue[] = [];
+const { meet, part } = meetings(() => system.smtp.port);
 
 story.before(async () => void (system = await startSystem({ smtp: true })));
-story.after.each(() => clients.splice(0).forEach((client) => client.close()));
+story.after.each(part);
 story.after(stopAll);
-
-async function meet(): Promise<Dialogue> {
-  const client = await dial(system.smtp.port);
-  clients.push(client);
-  assert.is((await client.hear()).code, 220);
-  return client;
-}
 
 /** A story with an end, after which an ordinary mail is taken at once. */
 function endless(name: string, tell: () => Promise<void>): void {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { dial, type Dialogue, type Reply } from "../harness/smtp-dialogue.ts";
+import { meetings, type Reply } from "../harness/smtp-dialogue.ts";
 import { addressesIn, parseMime, type Part } from "./stand-ins/mime.ts";
 import { startSystem, stopAll, type System } from "./system.ts";
 
@@ -11,18 +11,11 @@ const story = suite("hostile SMTP clients");
 const withinMs = 15_000;
 
 let system: System;
-const clients: Dialogue[] = [];
+const { meet, part } = meetings(() => system.smtp.port);
 
 story.before(async () => void (system = await startSystem({ smtp: true })));
-story.after.each(() => clients.splice(0).forEach((client) => client.close()));
+story.after.each(part);
 story.after(stopAll);
-
-async function meet(): Promise<Dialogue> {
-  const client = await dial(system.smtp.port);
-  clients.push(client);
-  assert.is((await client.hear()).code, 220);
-  return client;
-}
 
 /** A story with an end, after which an ordinary mail is taken as ever. */
 function hostile(name: string, tell: () => Promise<void>): void {

@@ -135,3 +135,18 @@ export async function dial(
   };
   return dialogue;
 }
+
+/** For tests that meet a server again and again: `meet` returns when it has greeted, and `part` ends all that are open. */
+export function meetings(port: () => number): { meet(): Promise<Dialogue>; part(): void } {
+  const open: Dialogue[] = [];
+  return {
+    async meet() {
+      const client = await dial(port());
+      open.push(client);
+      const { code, text } = await client.hear();
+      if (code !== 220) throw new Error(`The server greets with ${code} ${text}`);
+      return client;
+    },
+    part: () => open.splice(0).forEach((client) => client.close()),
+  };
+}
