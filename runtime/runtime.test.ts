@@ -1,7 +1,8 @@
 import { pino } from "pino";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { createRuntime, bareSettings, FunctionFaults } from "./runtime.ts";
+import { bareSettings } from "./host/create.ts";
+import { createRuntime, FunctionFaults } from "./runtime.ts";
 import { saying, testProject, type TestProject } from "./testing-project.ts";
 
 const runtimeOf = ({ root }: TestProject) =>

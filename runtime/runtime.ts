@@ -1,17 +1,14 @@
 /** The function host: discovers, checks, mounts, serves, swaps, drains and stops. */
 import { pino } from "pino";
-import type { Broker } from "./broker.ts";
 import type { Clock, Logger, Resources } from "./context.ts";
 import type { Kind } from "./function.ts";
-import { callContexts, systemClock } from "./host/call.ts";
+import { bareSettings, createHost } from "./host/create.ts";
 import { discover, isSelected } from "./host/discover.ts";
-import type { AnsweredCall, Defaults, Host } from "./host/host.ts";
+import type { Host } from "./host/host.ts";
 import { load, type Fault } from "./host/load.ts";
 import { Metrics } from "./host/metrics.ts";
 import type { Loaded, Version } from "./host/slot.ts";
-import { TimeLimits } from "./host/time-limits.ts";
 import { OperatorError, type RuntimeSettings } from "./house.ts";
-import type { Tracer } from "./trace/span.ts";
 import { httpTrigger } from "./triggers/http.ts";
 import { queueTrigger } from "./triggers/queue.ts";
 import { scheduleTrigger } from "./triggers/schedule.ts";
@@ -59,8 +56,6 @@ export class FunctionFaults extends OperatorError {
     this.faults = faults;
   }
 }
-
-export const defaultLimits: Defaults = { concurrency: 1000, timeLimitMs: 30_000, bodyLimit: 2 ** 20 };
 
 export type Runtime = Awaited<ReturnType<typeof createRuntime>>;
 
@@ -275,16 +270,6 @@ export async function listFunctions(
   return { rows: loaded.map((one) => describe(one, triggers)), faults };
 }
 
-/** Settings of a host that runs functions by hand: tests, `fn list`. */
-export const bareSettings: RuntimeSettings = {
-  functions: ["*"],
-  http: { port: 0 },
-  production: false,
-  defaults: defaultLimits,
-  noticeMs: 0,
-  drainMs: 5000,
-};
-
 function triggersOf(host: Host, http: Trigger): ReadonlyMap<Kind, Trigger> {
   const all = [http, queueTrigger(host), scheduleTrigger(host), smtpTrigger(host)];
   return new Map(all.map((trigger) => [trigger.kind, trigger]));
@@ -293,62 +278,6 @@ function triggersOf(host: Host, http: Trigger): ReadonlyMap<Kind, Trigger> {
 function describe({ name, definition, hash }: Loaded, triggers: ReadonlyMap<Kind, Trigger>): FunctionRow {
   const described = triggers.get(definition.kind)?.describe(definition) ?? { where: "", access: "", limits: "" };
   return { function: name, trigger: definition.kind, ...described, version: hash };
-}
-
-/** Makes what triggers work with. `settled` resolves once nothing runs in the background. */
-export function createHost(
-  options: Pick<RuntimeOptions, "settings" | "resources" | "log" | "clock"> & {
-    isStopping?: () => boolean;
-    tracer?: Tracer | undefined;
-  },
-  metrics: Metrics,
-): Host & { settled(): Promise<void> } {
-  const { settings, resources, log } = options;
-  const clock = options.clock ?? systemClock;
-  let pending = 0;
-  const waiting: (() => void)[] = [];
-  const broker: Broker | undefined = settings.broker;
-  const ended = () => {
-    if (--pending === 0) for (const resolve of waiting.splice(0)) resolve();
-  };
-  const background = (work: Promise<unknown>) => {
-    pending++;
-    work.then(ended, (error: unknown) => {
-      log.error({ err: error }, "background work failed");
-      ended();
-    });
-  };
-  return {
-    resources,
-    log,
-    metrics,
-    broker,
-    timeLimits: new TimeLimits(),
-    defaults: settings.defaults,
-    checkReplies: !settings.production,
-    newContext: callContexts(resources, clock, background, options.isStopping, options.tracer),
-    tracer: options.tracer,
-    callerTags: (caller) => (caller === undefined ? {} : (settings.callerTags?.(caller) ?? {})),
-    translate: (error) => settings.translate?.(error),
-    onCall: settings.onCall && quietly(settings.onCall, log),
-    claimTick: settings.claimTick ?? (async () => true),
-    now: () => clock.now(),
-    background,
-    async settled() {
-      if (pending > 0) await new Promise<void>((resolve) => waiting.push(resolve));
-    },
-  };
-}
-
-/** Whatever goes wrong in telling of a call is no affair of its caller. */
-function quietly(tell: (call: AnsweredCall) => void, log: Logger): (call: AnsweredCall) => void {
-  return (call) => {
-    try {
-      tell(call);
-    } catch (error) {
-      log.error({ err: error, function: call.function }, "a call could not be told of");
-    }
-  };
 }
 
 function checkAll(all: readonly Loaded[], triggers: ReadonlyMap<Kind, Trigger>): Fault[] {

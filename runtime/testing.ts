@@ -7,7 +7,7 @@ import { callSource } from "./host/call.ts";
 import { Metrics } from "./host/metrics.ts";
 import type { Loaded } from "./host/slot.ts";
 import type { RuntimeSettings } from "./house.ts";
-import { bareSettings, createHost } from "./runtime.ts";
+import { bareSettings, createHost } from "./host/create.ts";
 import { httpTrigger } from "./triggers/http.ts";
 import { deliverer } from "./triggers/queue.ts";
 import { smtpTrigger } from "./triggers/smtp.ts";

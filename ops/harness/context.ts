@@ -6,7 +6,7 @@ import type { MailInput } from "../../lib/mail/draft.ts";
 import type { Clock, Context } from "../../runtime/context.ts";
 import { callSource, systemClock, type HostCall } from "../../runtime/host/call.ts";
 import { Metrics } from "../../runtime/host/metrics.ts";
-import { bareSettings, createHost } from "../../runtime/runtime.ts";
+import { bareSettings, createHost } from "../../runtime/host/create.ts";
 import { freshDatabase, temporaryFolder } from "./test.ts";
 
 /** Stands in everything that must never be logged; a context whose log has it does not close. */

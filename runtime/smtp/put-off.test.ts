@@ -7,7 +7,7 @@ import { freePort } from "../../ops/harness/server.ts";
 import { dial } from "../../ops/harness/smtp-dialogue.ts";
 import { Metrics } from "../host/metrics.ts";
 import { problems, smtp, type SmtpAccess } from "../index.ts";
-import { bareSettings, createHost } from "../runtime.ts";
+import { bareSettings, createHost } from "../host/create.ts";
 import { smtpTrigger } from "../triggers/smtp.ts";
 import { PutOff } from "./put-off.ts";
 

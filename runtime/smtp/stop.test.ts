@@ -11,7 +11,7 @@ import { dial, type Dialogue } from "../../ops/harness/smtp-dialogue.ts";
 import { Metrics } from "../host/metrics.ts";
 import { smtp, thisMachine, type SmtpRequest } from "../index.ts";
 import type { Context } from "../context.ts";
-import { bareSettings, createHost } from "../runtime.ts";
+import { bareSettings, createHost } from "../host/create.ts";
 import { smtpTrigger } from "../triggers/smtp.ts";
 
 const test = suite("stopping an SMTP listener");

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Metrics } from "../host/metrics.ts";
 import { schedule } from "../index.ts";
-import { bareSettings, createHost } from "../runtime.ts";
+import { bareSettings, createHost } from "../host/create.ts";
 import { scheduleTrigger } from "./schedule.ts";
 
 type Handler = Parameters<ReturnType<typeof schedule>["handle"]>[0];

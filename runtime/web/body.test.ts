@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { eventually } from "../../ops/harness/eventually.ts";
 import { Metrics } from "../host/metrics.ts";
 import { anyone, http, Problem, type StringSink } from "../index.ts";
-import { bareSettings, createHost } from "../runtime.ts";
+import { bareSettings, createHost } from "../host/create.ts";
 import { httpTrigger } from "../triggers/http.ts";
 import { serveProduction, type HttpServer } from "./server.ts";
 

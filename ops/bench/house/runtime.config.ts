@@ -1,7 +1,7 @@
 /** A house of two functions and no resources: what the runtime itself costs. */
 import type { Resources } from "../../../runtime/context.ts";
 import { defineHouse } from "../../../runtime/house.ts";
-import { defaultLimits } from "../../../runtime/runtime.ts";
+import { defaultLimits } from "../../../runtime/host/create.ts";
 
 interface Config {
   port: number;
