@@ -84,12 +84,15 @@ test("a long one is written in a few goes, and read in one place", async () => {
 test("what is under way to files leaves half of the memory to others", async () => {
   const spool = open();
   const { promise: later, resolve } = Promise.withResolvers<void>();
+  let halfway = 0;
   async function* slow(...sizes: number[]) {
     yield* pieces(...sizes);
+    halfway++; // and what was to be written is
     await later;
   }
   const slowOnes = Array.from({ length: 5 }, () => spool.keep(slow(300, 200, 190)));
-  while ((await files()).length < 5) await pause(1);
+  while (halfway < 5) await pause(1);
+  assert.is((await files()).length, 5);
   const small = await spool.keep(pieces(400));
   assert.is((await files()).length, 5);
   resolve();
