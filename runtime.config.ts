@@ -3,6 +3,7 @@ import { join } from "node:path";
 import manifest from "./package.json" with { type: "json" };
 import { apiLogRow, isClient } from "./lib/api-log.ts";
 import type { Identified } from "./lib/auth/access.ts";
+import type { KnownUser } from "./lib/crm/access.ts";
 import type { KnownSender } from "./lib/auth/known-senders.ts";
 import { readConfig, type Config } from "./lib/config.ts";
 import { mailQueue } from "./lib/mail/mail.ts";
@@ -122,6 +123,7 @@ async function open(config: Config, opening: Opening) {
     rateLimits: openRateLimits({ redis, registry: metrics.registry }),
     apiLog: own(openApiLog({ db, log, registry: metrics.registry })),
     callers: openWatchedCache<Identified>({ listener, channel: "client_token", max: 10_000, unwatchedMs }),
+    crmUsers: openWatchedCache<KnownUser>({ listener, channel: "crm_user", max: 10_000, unwatchedMs }),
     signingKey: await openSigningKey({ ...config.jwt, file: join(config.dataDir, "keys", "jwt.pem") }),
     secrets: await openSecrets({ keys: config.encryptionKeys, file: join(config.dataDir, "keys", "encryption.key") }),
     senderConfigs: openWatchedCache<KnownSender>({

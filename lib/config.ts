@@ -89,6 +89,18 @@ export interface Config {
   smtp: SmtpConfig;
   /** Of scheduled mail, for times without an offset: a name of the IANA database. */
   scheduleTimezone: string;
+  /** Of the CRM; 0: no limit. */
+  crm: { requestsPerMinute: number; sendsPerMinute: number };
+  line: {
+    /** Absent: nothing is sent. */
+    accessToken: string | undefined;
+    /** Absent: no webhook is believed. */
+    channelSecret: string | undefined;
+    baseUrl: string;
+    dataBaseUrl: string;
+  };
+  /** Without `baseUrl`, one in memory. */
+  pms: { baseUrl: string | undefined; apiKey: string | undefined; intervalSeconds: number };
   /** 0: no limit. */
   limits: { departmentPerMinute: number; clientMailsPerHour: number; recipientPerHour: number };
   attachments: { folder: string; maxBytes: number; retentionDays: number };
@@ -178,7 +190,7 @@ function shape(values: Environment): Config {
     sendgrid: values.SENDGRID_API_KEY
       ? {
           apiKey: values.SENDGRID_API_KEY,
-          baseUrl: values.SENDGRID_BASE_URL.replace(/\/$/, ""),
+          baseUrl: withoutSlash(values.SENDGRID_BASE_URL),
           sandbox: values.SENDGRID_SANDBOX,
         }
       : undefined,
@@ -190,8 +202,8 @@ function shape(values: Environment): Config {
         }
       : undefined,
     graph: {
-      authority: values.MICROSOFT_AUTHORITY.replace(/\/$/, ""),
-      baseUrl: values.GRAPH_BASE_URL.replace(/\/$/, ""),
+      authority: withoutSlash(values.MICROSOFT_AUTHORITY),
+      baseUrl: withoutSlash(values.GRAPH_BASE_URL),
       saveToSentItems: values.GRAPH_SAVE_TO_SENT_ITEMS,
       messagesPerMinute: values.GRAPH_MESSAGES_PER_MINUTE,
       concurrency: values.GRAPH_CONCURRENCY,
@@ -199,6 +211,18 @@ function shape(values: Environment): Config {
     relay: relay(values),
     smtp: smtp(values, dataDir),
     scheduleTimezone: values.SCHEDULE_TIMEZONE,
+    crm: { requestsPerMinute: values.CRM_REQUESTS_PER_MINUTE, sendsPerMinute: values.CRM_SENDS_PER_MINUTE },
+    line: {
+      accessToken: values.LINE_CHANNEL_ACCESS_TOKEN || undefined,
+      channelSecret: values.LINE_CHANNEL_SECRET || undefined,
+      baseUrl: withoutSlash(values.LINE_API_BASE_URL),
+      dataBaseUrl: withoutSlash(values.LINE_DATA_BASE_URL),
+    },
+    pms: {
+      baseUrl: withoutSlash(values.PMS_API_URL) || undefined,
+      apiKey: values.PMS_API_KEY || undefined,
+      intervalSeconds: values.PMS_SYNC_INTERVAL,
+    },
     limits: {
       departmentPerMinute: values.RATE_LIMIT_DEPARTMENT_PER_MINUTE,
       clientMailsPerHour: values.RATE_LIMIT_CLIENT_MAILS_PER_HOUR,
@@ -247,7 +271,11 @@ function relay(values: Environment): Relay | undefined {
 }
 
 function publicUrl({ PUBLIC_URL: given, API_PORT: port }: Environment): string {
-  return (given || `http://localhost:${port}`).replace(/\/$/, "");
+  return withoutSlash(given || `http://localhost:${port}`);
+}
+
+function withoutSlash(address: string): string {
+  return address.replace(/\/$/, "");
 }
 
 function smtp(values: Environment, dataDir: string): SmtpConfig {

@@ -42,8 +42,10 @@ function breach({ file, target, typeOnly, names }: Import): string | undefined {
   const inResources = (path: string) => path.startsWith("lib/resources/");
   if (from === "runtime" && to !== "runtime") return "runtime imports nothing of the house";
   if (to === "functions") {
-    const shared = /\/_[^/]*$/.test(target) && dirname(target) === dirname(file);
-    return shared ? undefined : "a function is imported by nobody, and _ files by their own folder only";
+    const shared = /\/_[^/]*$/.test(target) && file.startsWith(`${dirname(target)}/`);
+    return shared
+      ? undefined
+      : "a function is imported by nobody, and _ files by their own folder and those in it only";
   }
   if (from === "functions" && to === "runtime" && target !== "runtime/index.ts")
     return "functions use the builders only";
@@ -84,6 +86,8 @@ test("the rule knows a breach when it sees one", () => {
   assert.not(of("lib/mail/accept.ts", "runtime/http.ts", "import { type Reply } from"));
   assert.not(of("lib/mail/accept.ts", "runtime/problem.ts"));
   assert.not(of("functions/mail/send.ts", "functions/mail/_api.ts"));
+  assert.not(of("functions/crm/tags/list.ts", "functions/crm/_api.ts"));
+  assert.ok(of("functions/crm/tags/list.ts", "functions/crm/members/_api.ts"));
 });
 
 test.run();

@@ -82,6 +82,20 @@ export const properties = {
 
   SCHEDULE_TIMEZONE: text("Time zone of scheduled mail, for times without an offset", "Asia/Taipei"),
 
+  LINE_CHANNEL_ACCESS_TOKEN: text("LINE's Messaging API; without it the CRM sends nothing (secret)"),
+  LINE_CHANNEL_SECRET: text("Signs what LINE's webhook brings (secret)"),
+  LINE_API_BASE_URL: text("Address of LINE's Messaging API", "https://api.line.me"),
+  LINE_DATA_BASE_URL: text("Address of LINE's content", "https://api-data.line.me"),
+  PMS_API_URL: text("The hotel's PMS; without it, in development, one in memory"),
+  PMS_API_KEY: text("Key of the PMS (secret)"),
+  PMS_SYNC_INTERVAL: Type.Integer({
+    minimum: 60,
+    default: 3600,
+    description: "Seconds between two synchronisations with the PMS",
+  }),
+  CRM_REQUESTS_PER_MINUTE: orNone(100, "Requests per user of the CRM and minute; 0: no limit"),
+  CRM_SENDS_PER_MINUTE: orNone(50, "Of these, requests that send messages or campaigns; 0: no limit"),
+
   RATE_LIMIT_DEPARTMENT_PER_MINUTE: orNone(200, "Requests per department and minute; 0: no limit"),
   RATE_LIMIT_CLIENT_MAILS_PER_HOUR: orNone(500, "Mails per client and hour; 0: no limit"),
   RATE_LIMIT_RECIPIENT_PER_HOUR: orNone(10, "Mails per recipient and hour; 0: no limit"),

@@ -4,6 +4,7 @@ import { defineEntity, p } from "@mikro-orm/core";
 import { MikroORM } from "@mikro-orm/postgresql";
 import type { DatabaseError, Pool, PoolClient } from "pg";
 import type { Logger } from "../../runtime/context.ts";
+import { crmEntities } from "./crm-entities.ts";
 
 /** A client's own limits, in place of the system's; 0 is none. */
 export interface ClientQuota {
@@ -83,7 +84,7 @@ export interface OrmOptions {
 /** Opens MikroORM on its own small pool. Does not connect before it is used. */
 export async function openOrm({ url, log }: OrmOptions): Promise<MikroORM> {
   return await MikroORM.init({
-    entities: [ClientToken, EmailSenderConfig, ScheduledMail],
+    entities: [ClientToken, EmailSenderConfig, ScheduledMail, ...crmEntities],
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)),
     driverOptions: {
       connectionString: url,

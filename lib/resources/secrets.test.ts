@@ -104,6 +104,22 @@ test("a key of our own opens what it sealed after others were configured, and ca
   assert.is(elsewhere.open(sealed, place), "s3cret");
 });
 
+test("a code of a text is its own for each purpose, and is found again after a new key came first", async ({
+  file,
+}) => {
+  const before = await openSecrets({ keys: [oldKey], file });
+  const [code] = before.macs("A123456789", "id numbers");
+  assert.is(code.length, 32);
+  assert.ok(code.equals(before.macs("A123456789", "id numbers")[0]));
+  assert.not(code.equals(before.macs("A123456780", "id numbers")[0]));
+  assert.not(code.equals(before.macs("A123456789", "links")[0]));
+
+  const both = await openSecrets({ keys: [newKey, oldKey], file });
+  const [now, then] = both.macs("A123456789", "id numbers");
+  assert.not(now.equals(code));
+  assert.ok(then?.equals(code));
+});
+
 test("a broken key file is an error, not a reason to make another key", async ({ file }) => {
   await openSecrets({ keys: [], file });
   await writeFile(file, "not a key");

@@ -1,5 +1,5 @@
 /** Secrets at rest: sealed with AES-256-GCM for the one place where they are kept. */
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { keyFile, readKeyFile } from "./key-file.ts";
 
 export interface Secrets {
@@ -12,6 +12,11 @@ export interface Secrets {
   open(sealed: string, place: string): string;
   /** Whether it was sealed with the first key. */
   isCurrent(sealed: string): boolean;
+  /**
+   * Codes that only a holder of the keys can make of a text (HMAC-SHA256, 32 bytes): one under each key, the first
+   * key's first. `purpose` keeps those of one use from being taken for another's.
+   */
+  macs(text: string, purpose: string): readonly [Buffer, ...Buffer[]];
   /** Id of the first key: the start of its SHA-256, which tells keys apart and nothing about them. */
   readonly keyId: string;
 }
@@ -40,6 +45,15 @@ export async function openSecrets({ keys, file }: SecretsOptions): Promise<Secre
   const [first] = byId;
   if (!first) throw new Error("There is no key to seal secrets with.");
   const [keyId, sealing] = first;
+  /** Keys of each purpose: a key serves one algorithm (NIST SP 800-57, 5.2). */
+  const macKeys = new Map<string, readonly [Buffer, ...Buffer[]]>();
+  const keysFor = (purpose: string) => {
+    const derive = (key: Buffer) => Buffer.from(hkdfSync("sha256", key, "", purpose, 32));
+    const [, ...others] = byId.values();
+    const derived = macKeys.get(purpose) ?? ([derive(sealing), ...others.map(derive)] as const);
+    macKeys.set(purpose, derived);
+    return derived;
+  };
 
   return {
     keyId,
@@ -63,6 +77,11 @@ export async function openSecrets({ keys, file }: SecretsOptions): Promise<Secre
       } catch {
         throw new SecretFault("it was changed, or sealed for another place");
       }
+    },
+    macs(text, purpose) {
+      const mac = (key: Buffer) => createHmac("sha256", key).update(text, "utf8").digest();
+      const [key, ...others] = keysFor(purpose);
+      return [mac(key), ...others.map(mac)];
     },
     isCurrent: (sealed) => sealed.startsWith(`${version}.${keyId}.`),
   };
