@@ -31,7 +31,9 @@ random | make keydb_password
 random | make grafana_password
 openssl rand -base64 32 | make encryption_key
 [ -e jwt_private_key ] || openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 2>/dev/null | make jwt_private_key
-for given in sendgrid_api_key microsoft_client_secret smtp_password; do make "$given" empty </dev/null; done
+for given in sendgrid_api_key microsoft_client_secret smtp_password line_channel_access_token line_channel_secret pms_api_key; do
+  make "$given" empty </dev/null
+done
 
 # Until there is a real one: certificate, chain and key in one file.
 if [ ! -e tls ]; then
