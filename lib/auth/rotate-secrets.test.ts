@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { aCaller, aMail, confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
 import { freshDatabase } from "../../ops/harness/test.ts";
+import { hashIdNumber, openIdNumber, sealIdNumber } from "../crm/members/id-number.ts";
 import { acceptMail } from "../mail/accept.ts";
 import { jobRelay } from "../schedule/job-mail.ts";
 import { createJob } from "../schedule/jobs.ts";
@@ -85,6 +86,30 @@ test("the passwords of scheduled mail move over, too", async ({ open }) => {
     user: "u",
     password: `${confidential} relay`,
   });
+});
+
+test("the id numbers of members move over, and their hashes with them", async ({ open }) => {
+  const before = await open(a);
+  const { sealed, hash } = sealIdNumber(before.ctx, "A123456789");
+  const insert = "INSERT INTO members (source, id_number, id_number_hash) VALUES ('crm', $1, $2)";
+  await before.ctx.db.query(insert, [sealed, hash]);
+  const both = await open(b, a);
+  // While the keys changed somebody has entered him once more.
+  await both.ctx.db.query(insert, Object.values(sealIdNumber(both.ctx, "B987654321")));
+  const { sealed: again, hash: oldHash } = sealIdNumber(before.ctx, "B987654321");
+  await both.ctx.db.query(insert, [again, oldHash]);
+  const { resealed, failed } = await rotateSecrets(both.ctx);
+  assert.is(resealed, 1);
+  assert.equal(
+    failed.map(({ table, reason }) => [table, reason]),
+    [["members", "another row has the same"]],
+  );
+  const after = await open(b);
+  const { rows } = await after.ctx.db.query<{ id_number: string }>(
+    "SELECT id_number FROM members WHERE id_number_hash = $1",
+    [hashIdNumber(after.ctx, "A123456789")],
+  );
+  assert.is(openIdNumber(after.ctx, rows[0]?.id_number ?? ""), "A123456789");
 });
 
 test("what no key opens is named, and the rest is sealed anew", async ({ open }) => {

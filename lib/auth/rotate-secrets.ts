@@ -1,5 +1,7 @@
 /** Moving stored secrets over to the first key. */
+import { DatabaseError } from "pg";
 import type { Context } from "../../runtime/context.ts";
+import { hashIdNumber, idNumberPlace } from "../crm/members/id-number.ts";
 import { SecretFault } from "../resources/secrets.ts";
 import { passwordPlace } from "../schedule/job-mail.ts";
 import { relayPlace } from "../senders/own-relay.ts";
@@ -16,6 +18,8 @@ interface SealedColumn {
   assign: string;
   /** What the secret of a row is sealed for. */
   place(id: string): string;
+  /** What `$4` is, where `assign` has it. */
+  beside?(ctx: Rotating, plain: string): string;
 }
 
 const sealedColumns: readonly SealedColumn[] = [
@@ -40,6 +44,14 @@ const sealedColumns: readonly SealedColumn[] = [
     sealed: String.raw`CASE WHEN smtppassword ~ '^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$' THEN smtppassword END`,
     assign: "smtppassword = $3",
     place: () => passwordPlace,
+  },
+  {
+    table: "members",
+    id: "bigint",
+    sealed: "id_number",
+    assign: "id_number = $3, id_number_hash = $4",
+    place: () => idNumberPlace,
+    beside: hashIdNumber,
   },
 ];
 
@@ -73,8 +85,7 @@ export async function rotateSecrets(ctx: Rotating): Promise<Rotation> {
         try {
           if (await reseal(ctx, column, row)) rotation.resealed++;
         } catch (error) {
-          if (!(error instanceof SecretFault)) throw error;
-          rotation.failed.push({ table, id: row.id, reason: error.message });
+          rotation.failed.push({ table, id: row.id, reason: reasonOf(error) });
         }
       }
       const last = rows.at(-1);
@@ -96,10 +107,20 @@ async function reseal({ db, secrets }: Rotating, column: SealedColumn, { id, sea
   const update = `UPDATE ${column.table} SET ${column.assign} WHERE id = $1 AND (${column.sealed}) = $2`;
   const look = `SELECT id, ${column.sealed} AS sealed FROM ${column.table} WHERE id = $1 AND (${column.sealed}) IS NOT NULL`;
   for (let found: string | undefined = sealed; found !== undefined && !secrets.isCurrent(found);) {
-    const { rowCount } = await db.query(update, [id, found, secrets.seal(secrets.open(found, place), place)]);
+    const plain = secrets.open(found, place);
+    const beside = column.beside ? [column.beside({ db, secrets }, plain)] : [];
+    const { rowCount } = await db.query(update, [id, found, secrets.seal(plain, place), ...beside]);
     if (rowCount === 1) return true;
     const { rows } = await db.query<Sealed>(look, [id]);
     found = rows[0]?.sealed;
   }
   return false;
+}
+
+/** Why a secret stays as it is. Throws what is no matter of the one. */
+function reasonOf(error: unknown): string {
+  if (error instanceof SecretFault) return error.message;
+  // Written under the new key while this row still had its hash under the old one.
+  if (error instanceof DatabaseError && error.code === "23505") return "another row has the same";
+  throw error;
 }
