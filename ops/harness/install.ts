@@ -66,6 +66,13 @@ export function locate(program: Program): string | undefined {
   }
 }
 
+/** @throws {Missing} where this machine does not have it. */
+export function programOf(program: Program): string {
+  const path = locate(program);
+  if (path === undefined) throw new Missing(program);
+  return path;
+}
+
 function onPath(program: string): string | undefined {
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/local/sbin", "/usr/sbin"];
   return folders.map((folder) => join(folder, program)).find(existsSync);
