@@ -33,6 +33,8 @@ const Insight = Type.Object({
   clicks: Type.Array(Type.Record(Type.String(), Type.Unknown())),
 });
 export type LineInsight = Static<typeof Insight>;
+/** Of a message; empty until there is something to tell. */
+const MessageInsight = Type.Partial(Insight);
 
 const Profile = Type.Object({
   userId: Type.String(),
@@ -123,9 +125,10 @@ export function openLineReader(open: { authorization: string; baseUrl: string; a
       const query = new URLSearchParams({ customAggregationUnit: unit, from, to });
       return known(`/v2/bot/insight/message/event/aggregation?${query}`, Insight, signal);
     },
-    messageInsight(requestId, signal) {
+    async messageInsight(requestId, signal) {
       const query = new URLSearchParams({ requestId });
-      return read(`/v2/bot/insight/message/event?${query}`, Insight, signal);
+      const body = await read(`/v2/bot/insight/message/event?${query}`, MessageInsight, signal);
+      return body?.overview && { overview: body.overview, messages: body.messages ?? [], clicks: body.clicks ?? [] };
     },
   };
 }
