@@ -33,6 +33,8 @@ export interface Running {
   readonly exit: Exit | undefined;
   /** Returns when the process has ended; until then this process stays alive, too. */
   ended(): Promise<Exit>;
+  /** Sends the signal to the process and to all it started: SIGSTOP, SIGCONT. */
+  signal(signal: NodeJS.Signals): void;
   /** Sends the signal to the process alone, and returns when it and all it started have ended. */
   end(signal: NodeJS.Signals, within: number): Promise<void>;
 }
@@ -98,6 +100,10 @@ export function launch({ command, args, log, lastSignal = "SIGKILL", ...options 
     async ended() {
       child.ref();
       return await promise;
+    },
+    signal(signal) {
+      if (pid === 0) return;
+      for (const one of [-pid, ...childrenOf(pid)]) send(one, signal);
     },
     async end(signal, within) {
       if (pid === 0) return; // never started; and 0 would be our own group

@@ -15,6 +15,10 @@ export interface Server {
   stop(): Promise<void>;
   /** Ends it as a power cut would: every process at once by SIGKILL; its data stays. */
   kill(): Promise<void>;
+  /** Stops the clock for it: it neither works nor answers, and its connections stay. */
+  freeze(): void;
+  /** It goes on where it was. */
+  thaw(): void;
   /** Starts it again on the same data, and returns when it serves. */
   start(): Promise<void>;
   /** Ends it and removes its data. */
@@ -73,6 +77,8 @@ export async function startServer(recipe: Recipe): Promise<Server> {
     start,
     stop: () => end(recipe.stopSignal),
     kill: () => end("SIGKILL"),
+    freeze: () => running?.signal("SIGSTOP"),
+    thaw: () => running?.signal("SIGCONT"),
     async close() {
       await end(recipe.process.lastSignal ?? "SIGKILL");
       await rm(folder, { recursive: true, force: true });

@@ -38,7 +38,7 @@ export interface SendGridStandIn {
   /** What happens to the coming requests, one each. */
   next(...behaviours: Behaviour[]): void;
   /** What happens to every request that no `next` is left for. */
-  always(behaviour: Behaviour | undefined): void;
+  always(behaviour: Behaviour | (() => Behaviour | undefined) | undefined): void;
   /** Forgets the ledger and all behaviours. */
   reset(): void;
   /** Copies of a mail that SendGrid would send. */
@@ -49,15 +49,24 @@ export interface SendGridStandIn {
 /** SendGrid takes mails of less than 30 MB, attachments included. */
 const largestMail = 30 * 2 ** 20;
 
-export async function startSendGrid(port = 0): Promise<SendGridStandIn> {
+export interface SendGridOptions {
+  port?: number;
+  /** What is kept of a request's body. Default: all. */
+  keep?: (body: Record<string, unknown>) => Record<string, unknown>;
+}
+
+export async function startSendGrid({
+  port = 0,
+  keep = (body) => body,
+}: SendGridOptions = {}): Promise<SendGridStandIn> {
   const key = `SG.${randomUUID()}`;
   const ledger: Entry[] = [];
   let queue: Behaviour[] = [];
-  let standing: Behaviour | undefined;
+  let standing: Behaviour | (() => Behaviour | undefined) | undefined;
   let busy = 0;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const behaviour = queue.shift() ?? standing;
+    const behaviour = queue.shift() ?? (typeof standing === "function" ? standing() : standing);
     const entry: Entry = { at: performance.now(), status: 0, mailId: undefined, accepted: false, body: {} };
     ledger.push(entry);
     if (behaviour?.kind === "reset" && behaviour.when === "unread") return void request.socket.resetAndDestroy();
@@ -73,7 +82,7 @@ export async function startSendGrid(port = 0): Promise<SendGridStandIn> {
     const { body, fault } = parse(bytes);
     if (mailBytes(bytes.length, body) >= largestMail)
       return refuse({ status: 413, message: "Request Entity Too Large" });
-    entry.body = body;
+    entry.body = keep(body);
     entry.mailId = mailIdOf(body);
     const wrong = refusal({ method: request.method, path: request.url, headers: request.headers, key, body, fault });
     if (wrong) return refuse(wrong);
