@@ -64,6 +64,85 @@ CREATE INDEX members_email ON members (email, id);
 CREATE INDEX members_source ON members (source, created_at DESC, id DESC);
 CREATE INDEX members_phone ON members (phone_digits);
 
+-- How many there are, without counting a million. Those who add members at once take different slots, and do not wait.
+CREATE TABLE member_counts (
+  source  TEXT NOT NULL,
+  slot    INT NOT NULL,
+  n       BIGINT NOT NULL,
+  PRIMARY KEY (source, slot)
+) WITH (fillfactor = 50);
+CREATE FUNCTION count_members() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP <> 'DELETE' THEN
+    INSERT INTO member_counts AS kept (source, slot, n)
+      SELECT source, pg_backend_pid() % 64, count(*) FROM added GROUP BY source ORDER BY source
+      ON CONFLICT (source, slot) DO UPDATE SET n = kept.n + EXCLUDED.n;
+  END IF;
+  IF TG_OP <> 'INSERT' THEN
+    INSERT INTO member_counts AS kept (source, slot, n)
+      SELECT source, pg_backend_pid() % 64, -count(*) FROM removed GROUP BY source ORDER BY source
+      ON CONFLICT (source, slot) DO UPDATE SET n = kept.n + EXCLUDED.n;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER count_members_added AFTER INSERT ON members
+  REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_members();
+CREATE TRIGGER count_members_removed AFTER DELETE ON members
+  REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_members();
+
+-- What members are found by: folded, without spaces, each field after a line feed and the phone's digits after a tab.
+-- Beside the members, so that an interaction, which is written to a member every time, does not write this as well.
+CREATE TABLE member_search (
+  member_id  BIGINT PRIMARY KEY REFERENCES members ON DELETE CASCADE,
+  text       TEXT NOT NULL
+);
+CREATE FUNCTION member_text(last_name text, first_name text, display_name text, email text, phone_digits text)
+RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN last_name || first_name <> '' THEN E'\n' || names.surname_first || E'\n' || names.given_first
+              WHEN names.surname_first <> '' THEN E'\n' || names.surname_first ELSE '' END
+      || coalesce(E'\n' || nullif(names.display, ''), '')
+      || coalesce(E'\n' || nullif(lower(email), ''), '')
+      || coalesce(E'\t' || nullif(phone_digits, ''), '')
+  FROM (SELECT regexp_replace(lower(normalize(coalesce(last_name, '') || coalesce(first_name, ''), NFKC)), '\s', '', 'g'),
+               regexp_replace(lower(normalize(coalesce(first_name, '') || coalesce(last_name, ''), NFKC)), '\s', '', 'g'),
+               regexp_replace(lower(normalize(display_name, NFKC)), '\s', '', 'g')) AS names (surname_first, given_first, display)
+$$;
+-- The pieces by which a text is found: each character beyond ASCII, pairs with such a one, and ASCII by threes; of what
+-- follows a line feed, the first one and two of ASCII as well. 24 µs for a member; the same in SQL takes four times as long.
+CREATE FUNCTION search_grams(given text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  grams text[] := '{}';
+  second text := E'\t';
+  first text := E'\t';
+  next text;
+BEGIN
+  FOREACH next IN ARRAY string_to_array(given, NULL) LOOP
+    IF octet_length(next) > 1 THEN
+      grams := grams || next;
+      IF first NOT IN (E'\n', E'\t') THEN grams := grams || (first || next); END IF;
+    ELSIF next NOT IN (E'\n', E'\t') THEN
+      IF first = E'\n' OR octet_length(first) > 1 THEN grams := grams || (first || next);
+      ELSIF first <> E'\t' AND second <> E'\t' AND octet_length(second) = 1 THEN grams := grams || (second || first || next);
+      END IF;
+    END IF;
+    second := first;
+    first := next;
+  END LOOP;
+  RETURN grams;
+END $$;
+CREATE INDEX member_search_grams ON member_search USING gin (search_grams(text)) WITH (gin_pending_list_limit = 512);
+
+CREATE FUNCTION note_member_text() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO member_search AS kept (member_id, text)
+    VALUES (NEW.id, member_text(NEW.last_name, NEW.first_name, NEW.line_display_name, NEW.email, NEW.phone_digits))
+    ON CONFLICT (member_id) DO UPDATE SET text = EXCLUDED.text WHERE kept.text <> EXCLUDED.text;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER note_member_text
+  AFTER INSERT OR UPDATE OF last_name, first_name, line_display_name, email, phone ON members
+  FOR EACH ROW EXECUTE FUNCTION note_member_text();
+
 CREATE TABLE message_templates (
   id                  BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   type                TEXT NOT NULL CHECK (type IN ('text', 'text_button', 'image_click', 'image_card')),
@@ -220,13 +299,18 @@ CREATE TABLE messages (
   message_type  TEXT NOT NULL CHECK (message_type IN ('text', 'image', 'template')),
   sender_type   TEXT CHECK (sender_type IN ('manual', 'auto', 'campaign')),
   sender_id     BIGINT,
+  -- What users write may have to wait, or not arrive; all else is here because it was sent.
+  status        TEXT NOT NULL DEFAULT 'sent' CHECK (status IN ('scheduled', 'pending', 'sent', 'failed')),
+  scheduled_at  TIMESTAMPTZ,
   read_at       TIMESTAMPTZ,
+  -- When it was sent, for what was scheduled.
   created_at    TIMESTAMPTZ NOT NULL DEFAULT now(),
   PRIMARY KEY (id, created_at)
 ) PARTITION BY RANGE (created_at);
 CREATE TABLE messages_other PARTITION OF messages DEFAULT;
 CREATE INDEX messages_member ON messages (member_id, created_at DESC, id DESC);
 CREATE INDEX messages_newest ON messages (created_at DESC, id DESC);
+CREATE INDEX messages_unread ON messages (member_id) WHERE direction = 'incoming' AND read_at IS NULL;
 
 -- What members did with what was sent to them.
 CREATE TABLE tag_trigger_logs (
