@@ -311,7 +311,6 @@ CREATE TABLE messages_other PARTITION OF messages DEFAULT;
 CREATE INDEX messages_member ON messages (member_id, created_at DESC, id DESC);
 CREATE INDEX messages_newest ON messages (created_at DESC, id DESC);
 CREATE INDEX messages_unread ON messages (member_id) WHERE direction = 'incoming' AND read_at IS NULL;
-CREATE INDEX messages_unread ON messages (member_id) WHERE direction = 'incoming' AND read_at IS NULL;
 
 -- What members did with what was sent to them.
 CREATE TABLE tag_trigger_logs (
