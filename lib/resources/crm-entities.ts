@@ -148,6 +148,7 @@ export const Campaign = defineEntity({
     scheduledAt: p.datetime().name("scheduled_at").nullable(),
     sentAt: p.datetime().name("sent_at").nullable(),
     finishedAt: p.datetime().name("finished_at").nullable(),
+    pausedAt: p.datetime().name("paused_at").nullable(),
     status: p.string().$type<(typeof campaignStatuses)[number]>(),
     errorMessage: p.string().name("error_message").nullable(),
     audienceCount: p.integer().name("audience_count"),
