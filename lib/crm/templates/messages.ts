@@ -77,7 +77,7 @@ function imageCards(template: Template, cards: readonly CarouselItem[], mark: Ma
       const [defaultAction] = action;
       return {
         thumbnailImageUrl: encodedUrl(url),
-        ...(title && { title }),
+        ...(isText(title) && { title }),
         text: description ?? "",
         ...(defaultAction && { defaultAction }),
         actions: action,

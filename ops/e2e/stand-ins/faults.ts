@@ -4,8 +4,8 @@ export type Fault =
   | { kind: "status"; status: number; headers?: Record<string, string>; code?: string; message?: string }
   /** Cuts the connection: once the request is read, or once it is also accepted. */
   | { kind: "reset"; when: "read" | "accepted" }
-  /** Never answers. */
-  | { kind: "silence" }
+  /** Never answers; `accepted`: though it took the request. */
+  | { kind: "silence"; when?: "read" | "accepted" }
   /** Answers as always, so many milliseconds late. */
   | { kind: "delay"; ms: number };
 
