@@ -81,7 +81,10 @@ async function signedIn(
   if (token === undefined) throw missingToken();
   const claims = verified(resources.signingKey, token);
   const key = String(claims.userId);
-  const known = resources.crmUsers.get(key) ?? (await resources.crmUsers.fetch(key, () => load(resources, claims)));
+  const kept = resources.crmUsers.get(key);
+  // A token that is newer than what is kept was issued by another container, whose notification is still on its way.
+  const isCurrent = kept !== undefined && kept.tokenVersion >= claims.version;
+  const known = isCurrent ? kept : await resources.crmUsers.fetch(key, () => load(resources, claims));
   if (!known.isActive || known.tokenVersion !== claims.version) throw invalidToken();
   return known;
 }
