@@ -27,6 +27,7 @@ import { openMailMetrics } from "./lib/resources/mail-metrics.ts";
 import { migrate } from "./lib/resources/migrations.ts";
 import { openParsingTurns } from "./lib/resources/parsing-turns.ts";
 import { openRateLimits } from "./lib/resources/rate-limits.ts";
+import { openRecentCounts } from "./lib/resources/recent-counts.ts";
 import { openRedis, type Redis } from "./lib/resources/redis.ts";
 import { openSecrets } from "./lib/resources/secrets.ts";
 import { selfSignedCertificate } from "./lib/resources/self-signed.ts";
@@ -55,6 +56,9 @@ const spoolBytes = { memoryBytes: 8 * 2 ** 20, messageBytes: 256 * 1024 };
 
 /** Bytes of large messages that are parsed and stored at once: text is in memory up to ten times then. */
 const parsingBytes = 2 * 2 ** 20;
+
+/** How many passwords are hashed at once: each takes one of the four threads that files and names wait for as well. */
+const passwordsAtOnce = 2;
 
 /** How many callers of this process claim scheduled mail at once: each holds a connection to the database meanwhile. */
 const schedulesAtOnce = 2;
@@ -123,7 +127,9 @@ async function open(config: Config, opening: Opening) {
     rateLimits: openRateLimits({ redis, registry: metrics.registry }),
     apiLog: own(openApiLog({ db, log, registry: metrics.registry })),
     callers: openWatchedCache<Identified>({ listener, channel: "client_token", max: 10_000, unwatchedMs }),
+    recentCounts: openRecentCounts(),
     crmUsers: openWatchedCache<KnownUser>({ listener, channel: "crm_user", max: 10_000, unwatchedMs }),
+    passwordTurns: openWeights(passwordsAtOnce),
     signingKey: await openSigningKey({ ...config.jwt, file: join(config.dataDir, "keys", "jwt.pem") }),
     secrets: await openSecrets({ keys: config.encryptionKeys, file: join(config.dataDir, "keys", "encryption.key") }),
     senderConfigs: openWatchedCache<KnownSender>({
@@ -199,6 +205,8 @@ export default defineHouse({
 
   logging: ({ logLevel, production }) => ({ level: logLevel, pretty: !production && process.stdout.isTTY === true }),
 
+  functions: (config) => config.functions,
+
   open,
 
   settings: (resources) => ({
@@ -247,6 +255,15 @@ export default defineHouse({
       "Admin token",
       token === undefined ? `kept in ${file}` : `${token}\n(shown this once; kept in ${file})`,
     ]);
+    const { firstAdmin } = await import("./lib/crm/users/first-admin.ts");
+    const crmFile = join(config.dataDir, "crm-admin");
+    const admin = await firstAdmin(ctx, crmFile);
+    rows.push([
+      "CRM admin",
+      admin === undefined
+        ? `kept in ${crmFile}`
+        : `${admin.username}, password ${admin.password}\n(shown this once; kept in ${crmFile})`,
+    ]);
     const auth = `-H "Authorization: Bearer $(cat ${file})"`;
     const mail = `{"from":"hello@example.com","to":["you@example.com"],"subject":"First mail","body":"It works."}`;
     rows.push(["Send a mail", `curl ${url}/api/v1/mail/send ${auth} -H "Content-Type: application/json" -d '${mail}'`]);
@@ -263,6 +280,7 @@ export default defineHouse({
   commands: (tools) => ({
     token: async () => (await import("./lib/auth/commands.ts")).tokenCommands(tools),
     secrets: async () => (await import("./lib/auth/secret-commands.ts")).secretCommands(tools),
+    user: async () => (await import("./lib/crm/users/commands.ts")).userCommands(tools),
     queues: async () => (await import("./lib/mail/queue-commands.ts")).queueCommands(tools),
   }),
 });

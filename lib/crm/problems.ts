@@ -21,6 +21,7 @@ export const userNotFound = Problem.kind(404, "user_not_found", "No user has thi
 
 /** There is one already: names what is taken. */
 export const alreadyThere = Problem.kind(409, "already_there", "There is one already");
+export const lastAdmin = Problem.kind(409, "last_admin", "The last admin cannot be demoted or deactivated");
 /** It is used: names by what. */
 export const inUse = Problem.kind(409, "in_use", "It is in use");
 
