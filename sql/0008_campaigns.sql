@@ -22,6 +22,13 @@ CREATE TABLE campaign_batches (
   attempt         INT NOT NULL DEFAULT 0,
   -- Requests that failed and were worth repeating.
   tries           SMALLINT NOT NULL DEFAULT 0,
+  -- Workers that ended with it in hand.
+  losses          SMALLINT NOT NULL DEFAULT 0,
+  -- LINE refused the list and did not say because of whom: each gets a push.
+  singly          BOOLEAN NOT NULL DEFAULT FALSE,
+  -- Of its recipients, what the campaign's counts have of it.
+  sent_count      INT NOT NULL DEFAULT 0,
+  failed_count    INT NOT NULL DEFAULT 0,
   -- Of what may have been accepted without our knowing: LINE remembers a key for 24 hours.
   first_tried_at  TIMESTAMPTZ,
   lease_until     TIMESTAMPTZ,
@@ -54,14 +61,14 @@ CREATE TABLE campaign_recipients (
   -- The order in which they are frozen and read.
   PRIMARY KEY (campaign_id, member_id)
 ) WITH (fillfactor = 90);
-CREATE INDEX campaign_recipients_told ON campaign_recipients (campaign_id, status, member_id) WHERE status <> 'pending';
+CREATE INDEX campaign_recipients_told ON campaign_recipients (campaign_id, member_id) WHERE status <> 'pending';
 
 CREATE FUNCTION recipient_status(own TEXT, batch_state TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN own <> 'pending' THEN own WHEN batch_state = 'sent' THEN 'sent'
               WHEN batch_state IN ('failed', 'unknown') THEN 'failed' ELSE 'pending' END
 $$;
 
--- Recipients as they are told of. Without FROM-clause tricks: one campaign is one range of each primary key.
+-- Recipients as they are told of: one campaign's are one range of each primary key.
 CREATE VIEW campaign_deliveries AS
   SELECT r.id, r.campaign_id, r.member_id, r.batch,
          recipient_status(r.status, b.state) AS status,
