@@ -28,7 +28,6 @@ import { migrate } from "./lib/resources/migrations.ts";
 import { openParsingTurns } from "./lib/resources/parsing-turns.ts";
 import { openRateLimits } from "./lib/resources/rate-limits.ts";
 import { openRecentCounts } from "./lib/resources/recent-counts.ts";
-import { openRecentCounts } from "./lib/resources/recent-counts.ts";
 import { openRedis, type Redis } from "./lib/resources/redis.ts";
 import { openSecrets } from "./lib/resources/secrets.ts";
 import { selfSignedCertificate } from "./lib/resources/self-signed.ts";
@@ -128,7 +127,6 @@ async function open(config: Config, opening: Opening) {
     rateLimits: openRateLimits({ redis, registry: metrics.registry }),
     apiLog: own(openApiLog({ db, log, registry: metrics.registry })),
     callers: openWatchedCache<Identified>({ listener, channel: "client_token", max: 10_000, unwatchedMs }),
-    recentCounts: openRecentCounts(),
     recentCounts: openRecentCounts(),
     crmUsers: openWatchedCache<KnownUser>({ listener, channel: "crm_user", max: 10_000, unwatchedMs }),
     passwordTurns: openWeights(passwordsAtOnce),
