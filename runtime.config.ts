@@ -4,6 +4,8 @@ import manifest from "./package.json" with { type: "json" };
 import { apiLogRow, isClient } from "./lib/api-log.ts";
 import type { Identified } from "./lib/auth/access.ts";
 import type { KnownUser } from "./lib/crm/access.ts";
+import type { Rule } from "./lib/crm/auto-responses/choose.ts";
+import { eventQueue } from "./lib/crm/line/publish.ts";
 import type { KnownSender } from "./lib/auth/known-senders.ts";
 import { readConfig, type Config } from "./lib/config.ts";
 import { mailQueue } from "./lib/mail/mail.ts";
@@ -19,6 +21,7 @@ import { openEmbeddedPostgres } from "./lib/resources/embedded-postgres.ts";
 import { openEntities } from "./lib/resources/entity-manager.ts";
 import { openGraph } from "./lib/resources/graph.ts";
 import { openInbox } from "./lib/resources/inbox.ts";
+import { openLine } from "./lib/resources/line.ts";
 import { openListener } from "./lib/resources/listener.ts";
 import { openMailboxLimits } from "./lib/resources/mailbox-limits.ts";
 import { openMicrosoftTokens } from "./lib/resources/microsoft-tokens.ts";
@@ -96,7 +99,7 @@ async function open(config: Config, opening: Opening) {
   ]);
   own(broker);
   // Also where nothing consumes it: an API that starts first would publish to a queue that is not there yet.
-  await broker.declare([mailQueue(config)]);
+  await broker.declare([mailQueue(config), eventQueue]);
   own(listener);
   const redis = cacheUrl === undefined ? undefined : own(openRedis({ url: cacheUrl, log }));
   if (purpose === "serve" && config.databaseUrl !== undefined && !config.jwt.privateKey && !config.jwt.secret) {
@@ -146,6 +149,8 @@ async function open(config: Config, opening: Opening) {
     smtpProxies: openNetworks(config.smtp.proxyNetworks),
     trustedProxies: openNetworks(config.trustedProxies),
     inbox: await openInbox(join(config.dataDir, "inbox")),
+    autoResponses: openWatchedCache<readonly Rule[]>({ listener, channel: "auto_response", max: 1, unwatchedMs }),
+    line: config.line.accessToken ? own(openLine({ token: config.line.accessToken, ...config.line })) : undefined,
     sendgrid: config.sendgrid && own(openSendGrid(config.sendgrid)),
     graph: own(openGraph()),
     microsoftTokens,
