@@ -19,6 +19,11 @@ export interface Access<Caller> {
   readonly problems?: readonly ProblemKind[];
   /** Returns who calls, or throws a `Problem`. Runs before the body is read. */
   check(request: AccessRequest, resources: Resources & { log: Logger }): Caller | Promise<Caller>;
+  /**
+   * Looks at the body as it was sent, before it is parsed, and throws what it has against it: for a signature over its
+   * bytes. All of such a body is in memory: give the contract a `bodyLimit` that it deserves.
+   */
+  checkBody?(body: Buffer, request: AccessRequest, resources: Resources & { log: Logger }): void | Promise<void>;
 }
 
 /** No credentials asked. */

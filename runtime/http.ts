@@ -35,6 +35,8 @@ export interface HttpRequest<Caller = unknown, P = unknown, Q = unknown, B = unk
   readonly body: B;
   /** What the contract's `access` returned. */
   readonly caller: Caller;
+  /** `HEAD` where a route of GET is asked for its headers alone. */
+  readonly method: string;
   /** A request header by its lower-case name. */
   header(name: string): string | undefined;
   readonly ip: string | undefined;
@@ -93,6 +95,12 @@ export class Reply<S extends number, B> {
 /** Answers with one of the contract's statuses, and headers where needed. */
 export function reply<S extends number, B>(status: S, body: B, headers?: Readonly<Record<string, string>>) {
   return new Reply(status, body, headers);
+}
+
+/** Sends the client to another address. The contract names the status, and `returns: Type.Undefined()`. */
+export function redirect<S extends 301 | 302 | 303 | 307 | 308 = 302>(to: string | URL, status?: S) {
+  // Parsed: so that nothing but an address gets into the header.
+  return new Reply((status ?? 302) as S, undefined, { location: new URL(to).href });
 }
 
 /** A mounted route as the host sees it: contract and handler without their particular types. */

@@ -22,11 +22,22 @@ export class Version<F extends AnyFunction = AnyFunction, Compiled = unknown> {
   /** Calls that have ended, and those of them that failed by a fault of the code: what nobody foresaw, or took too long. */
   calls = 0;
   faults = 0;
+  readonly #retiring = new AbortController();
   #whenIdle: (() => void) | undefined;
 
   constructor(loaded: Loaded<F>, compiled: Compiled) {
     this.loaded = loaded;
     this.compiled = compiled;
+  }
+
+  /** Aborted when calls that would go on for as long as their client stays are to end. */
+  get retiring(): AbortSignal {
+    return this.#retiring.signal;
+  }
+
+  /** Its calls are to end: another version has taken over, or the process stops. */
+  retire(): void {
+    this.#retiring.abort();
   }
 
   leave(): void {
@@ -113,13 +124,23 @@ export class Slot<F extends AnyFunction = AnyFunction, Compiled = unknown> {
 
   async #retire(version: Version<F, Compiled>): Promise<void> {
     this.retired.add(version);
+    version.retire();
     await version.idle();
     this.retired.delete(version);
   }
 
   /** Resolves when no version has a call in progress. */
   async idle(): Promise<void> {
-    const versions = [this.current, ...(this.#trial ? [this.#trial.version] : []), ...this.retired];
-    await Promise.all(versions.map((version) => version.idle()));
+    await Promise.all(this.#versions().map((version) => version.idle()));
+  }
+
+  /** Nothing is to come any more: ends what would go on. Resolves when no version has a call in progress. */
+  async drain(): Promise<void> {
+    for (const version of this.#versions()) version.retire();
+    await this.idle();
+  }
+
+  #versions(): Version<F, Compiled>[] {
+    return [this.current, ...(this.#trial ? [this.#trial.version] : []), ...this.retired];
   }
 }

@@ -1,9 +1,11 @@
+import { createHmac } from "node:crypto";
 import { Type } from "typebox";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Access } from "../access.ts";
-import { anyone, http, Problem, reply } from "../index.ts";
+import { anyone, http, Problem, redirect, reply } from "../index.ts";
 import { tryFunction } from "../testing.ts";
+import { openapi } from "../web/openapi.ts";
 
 const Echo = Type.Object({ text: Type.String(), times: Type.Integer({ maximum: 5 }) });
 
@@ -101,6 +103,64 @@ test("access is decided before the body is read, and its caller reaches the hand
   const body = { text: "", times: 1 };
   const admitted = await tryFunction(guarded).fetch("/guarded", { headers: { "x-key": "secret" }, body });
   assert.equal(await admitted.json(), { hello: "Ada" });
+});
+
+test("a signature over the bytes of a body is checked before anything is made of them", async () => {
+  const sign = (body: string | Buffer) => createHmac("sha256", "secret").update(body).digest("base64");
+  const signed: Access<undefined> = {
+    name: "signed",
+    check(request) {
+      if (request.header("x-signature") === undefined) throw new Problem(401, "unsigned", "Sign it");
+    },
+    async checkBody(body, request) {
+      if (request.header("x-signature") !== sign(body)) throw new Problem(401, "bad_signature", "Not signed by you");
+    },
+  };
+  const hook = http
+    .post("/hook", { access: signed, body: Echo, bodyLimit: 600_000, returns: Type.Object({ times: Type.Integer() }) })
+    .handle(({ body }) => ({ times: body.times }));
+  const tried = tryFunction(hook);
+  const text = '{ "times":\t2, "text": "caf\\u00e9 \u{1f375}" }';
+  const large = JSON.stringify({ times: 3, text: "x".repeat(400_000) });
+  for (const body of [text, large]) {
+    const response = await tried.fetch("/hook", { body, headers: { "x-signature": sign(body) } });
+    assert.equal(await response.json(), { times: body === text ? 2 : 3 });
+  }
+  const codes: [body: string, signature: string | undefined, code: string][] = [
+    [text, sign(JSON.stringify(JSON.parse(text))), "bad_signature"],
+    ["not even json", sign(text), "bad_signature"],
+    ["not even json", sign("not even json"), "invalid_json"],
+    ['{"times":9,"text":""}', sign('{"times":9,"text":""}'), "invalid_request"],
+    ["x".repeat(700_000), sign(text), "request_too_large"],
+    ["not even json", undefined, "unsigned"],
+  ];
+  for (const [body, signature, code] of codes) {
+    const headers: Record<string, string> = signature === undefined ? {} : { "x-signature": signature };
+    assert.is((await json(await tried.fetch("/hook", { body, headers })))["code"], code);
+  }
+});
+
+test("a redirect has its address and no body, and nothing but an address gets into it", async () => {
+  const contract = {
+    access: anyone,
+    query: Type.Object({ to: Type.String() }),
+    returns: Type.Undefined(),
+    status: 302,
+  } as const;
+  const link = http.get("/r", contract).handle(({ query }) => redirect(query.to));
+  const { fetch } = tryFunction(link);
+  const response = await fetch(`/r?to=${encodeURIComponent("https://example.com/房間?a=1\r\nset-cookie: b=2")}`);
+  assert.is(response.status, 302);
+  assert.is(response.headers.get("location"), "https://example.com/%E6%88%BF%E9%96%93?a=1set-cookie:%20b=2");
+  assert.is(response.headers.get("set-cookie"), null);
+  assert.is(response.headers.get("content-type"), null);
+  assert.is(await response.text(), "");
+  assert.is((await fetch("/r?to=nowhere")).status, 500);
+  const loaded = { name: "r", file: "r.ts", definition: link, hash: "1", inputs: [] };
+  const document = JSON.parse(JSON.stringify(openapi({ title: "T", version: "1", description: "" }, [loaded])));
+  const { headers, content } = document.paths["/r"].get.responses["302"];
+  assert.ok(headers.Location);
+  assert.is(content, undefined);
 });
 
 test("a handler picks a status and headers with reply; one that breaks its contract is a 500 in development", async () => {

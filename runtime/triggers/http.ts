@@ -10,14 +10,8 @@ import { problems } from "../problem.ts";
 import { problemDetails, type Style } from "../style.ts";
 import { Answer, problemAnswer, toResponse } from "../web/answer.ts";
 import { fromEvent, type Incoming } from "../web/incoming.ts";
-import {
-  compileContract,
-  HttpCall,
-  requestId,
-  type HttpSlot,
-  type HttpVersion,
-  type RawParams,
-} from "../web/http-call.ts";
+import { compileContract, HttpCall, type HttpSlot, type HttpVersion, type RawParams } from "../web/http-call.ts";
+import { requestId } from "../web/request-id.ts";
 import { compile } from "../web/validate.ts";
 import { trials } from "./trials.ts";
 import type { Trigger } from "./trigger.ts";
@@ -123,11 +117,11 @@ export function httpTrigger(host: Host): HttpTrigger {
       slot.stats.running = undefined;
       const { method, path } = slot.current.loaded.definition;
       removeRoute(router, method, path);
-      await slot.idle();
+      await slot.drain();
     },
 
     async drain() {
-      await Promise.all([...slots.values()].map((slot) => slot.idle()));
+      await Promise.all([...slots.values()].map((slot) => slot.drain()));
     },
 
     describe: (definition) => {

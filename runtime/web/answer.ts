@@ -1,14 +1,17 @@
 /** Replies as plain data, which a server sends as they are and `fetch` turns into a `Response`. */
+import { Readable } from "node:stream";
 import type { Problem } from "../problem.ts";
 import type { Style } from "../style.ts";
+
+/** Null: no body. A stream is to be sent to its end, or destroyed. */
+export type AnswerBody = string | Uint8Array<ArrayBuffer> | Readable | null;
 
 export class Answer {
   readonly status: number;
   readonly headers: Record<string, string>;
-  /** Null: no body. */
-  readonly body: string | Uint8Array<ArrayBuffer> | null;
+  readonly body: AnswerBody;
 
-  constructor(status: number, headers: Record<string, string>, body: string | Uint8Array<ArrayBuffer> | null) {
+  constructor(status: number, headers: Record<string, string>, body: AnswerBody) {
     this.status = status;
     this.headers = headers;
     this.body = body;
@@ -27,5 +30,9 @@ export function jsonAnswer(status: number, body: unknown): Answer {
 }
 
 export function toResponse({ status, headers, body }: Answer): Response {
-  return new Response(body, { status, headers });
+  return new Response(body instanceof Readable ? webStream(body) : body, { status, headers });
+}
+
+function webStream(body: Readable): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return Readable.toWeb(body) as ReadableStream<Uint8Array<ArrayBuffer>>;
 }

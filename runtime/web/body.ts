@@ -25,6 +25,8 @@ export interface Body {
 export interface BodyContract {
   readonly bodyLimit: number;
   readonly largeStrings: LargeStringsContract<StringSink> | undefined;
+  /** Looks at the bytes before they are parsed. */
+  readonly checkBody?: ((body: Buffer) => void | Promise<void>) | undefined;
 }
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
@@ -42,10 +44,11 @@ const budget = new MemoryBudget(64 * 2 ** 20);
 export async function readJson(incoming: Incoming, contract: BodyContract, ctx: Context): Promise<Body> {
   const type = incoming.header("content-type");
   if (type !== undefined && !jsonType.test(type)) throw problems.unsupportedMediaType();
-  const { bodyLimit } = contract;
+  const { bodyLimit, checkBody } = contract;
   const announced = Number(incoming.header("content-length") ?? Infinity);
   if (announced !== Infinity && announced > bodyLimit) throw tooLarge(bodyLimit);
-  return announced <= small ? await readSmall(incoming, bodyLimit) : await readLarge(incoming, contract, ctx);
+  if (announced <= small || checkBody) return await readWhole(incoming, contract);
+  return await readLarge(incoming, contract, ctx);
 }
 
 /** Every string stays in the text. */
@@ -57,11 +60,12 @@ const noLargeStrings: LargeStringsContract<StringSink> = {
   },
 };
 
-async function readSmall({ source }: Incoming, limit: number): Promise<Body> {
+async function readWhole({ source }: Incoming, { bodyLimit: limit, checkBody }: BodyContract): Promise<Body> {
   const chunks: Buffer[] = [];
   await receive(source, { limit, take: (chunk) => void chunks.push(chunk) });
   const [first] = chunks;
   const bytes = first && chunks.length === 1 ? first : Buffer.concat(chunks);
+  await checkBody?.(bytes);
   if (!isUtf8(bytes)) throw notUtf8();
   return { value: parse(bytes.toString()), hash: () => createHash("sha256").update(bytes).digest("hex") };
 }

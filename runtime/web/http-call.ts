@@ -1,17 +1,23 @@
 /** One call of an HTTP function, from its request to its answer. Every line here is paid for by every request. */
+import { Readable } from "node:stream";
 import type { Access } from "../access.ts";
 import { settle, type Context, type Logger, type Tags } from "../context.ts";
 import type { CallSource, HostCall } from "../host/call.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStats } from "../host/metrics.ts";
 import type { Slot, Version } from "../host/slot.ts";
+import { EventStream } from "../events.ts";
 import { Limited } from "../host/time-limits.ts";
-import { Reply, type HttpFunction, type HttpRequest, type LargeStrings, type StringSink } from "../http.ts";
+import { Reply, type HttpFunction, type LargeStrings, type StringSink } from "../http.ts";
 import { Problem, problems } from "../problem.ts";
 import type { Style } from "../style.ts";
 import { Answer, problemAnswer } from "./answer.ts";
-import { ClientGone, readJson, type Body } from "./body.ts";
+import { ClientGone, readJson, type BodyContract } from "./body.ts";
+import { EventBody } from "./event-body.ts";
 import type { Incoming } from "./incoming.ts";
+import { requestId } from "./request-id.ts";
+import { paramReader, queryReader, RequestView } from "./request-view.ts";
+import { hasNoBody } from "./status.ts";
 import { coercion, compile, type Checker, type Coerce } from "./validate.ts";
 
 /** A contract made ready for the hot path. */
@@ -128,13 +134,15 @@ export class HttpCall extends Limited implements CallSource {
   #leave(answer: Answer): void {
     this.#answer(answer);
     this.#host.timeLimits.delete(this);
-    this.#version.leave();
+    // A stream belongs to the call: until it has been closed, code of this version may run.
+    if (answer.body instanceof Readable && !answer.body.closed) answer.body.once("close", () => this.#version.leave());
+    else this.#version.leave();
   }
 
   /** The first answer counts: after a call's time was up, nobody waits for its own. */
   #answer(answer: Answer): void {
     const reply = this.#reply;
-    if (!reply) return;
+    if (!reply) return discard(answer);
     this.#reply = undefined;
     const durationMs = performance.now() - this.#started;
     this.#slot.stats.observe(answer.status, durationMs, this.#version.loaded.hash);
@@ -145,6 +153,7 @@ export class HttpCall extends Limited implements CallSource {
     } catch (error) {
       // A header that HTTP cannot carry: nothing has been sent yet.
       this.#ctx.log.error({ err: error }, "the answer could not be sent");
+      discard(answer);
       reply(problemAnswer(this.#version.compiled.style, problems.internal(), this.#id));
     }
     if (this.#host.tracer) this.#tell(answer.status);
@@ -200,11 +209,18 @@ export class HttpCall extends Limited implements CallSource {
       compiled.query.checker.check(request.query, "query");
     }
     if (compiled.body) {
-      request.read = await readJson(incoming, compiled, this.#ctx);
+      request.read = await readJson(incoming, this.#bodyContract(), this.#ctx);
       if (!this.#reply) throw new ClientGone("Its time was up before its request was complete");
       compiled.body.check(request.read.value, "body");
     }
     return this.#success(await compiled.handler(request, this.#ctx));
+  }
+
+  #bodyContract(): BodyContract {
+    const { compiled } = this.#version;
+    const { access } = compiled;
+    if (!access.checkBody) return compiled;
+    return { ...compiled, checkBody: (body) => access.checkBody?.(body, this.#request, this.#ctx) };
   }
 
   #success(result: unknown): Answer {
@@ -217,12 +233,25 @@ export class HttpCall extends Limited implements CallSource {
       status = result.status;
       Object.assign(headers, result.headers);
     }
-    if (compiled.returns) checkReply(compiled.returns, body);
     this.#returned = body;
+    if (body instanceof EventStream) return new Answer(status, { ...eventHeaders, ...headers }, this.#events(body));
+    if (compiled.returns) checkReply(compiled.returns, body);
     const data = compiled.style.envelope ? compiled.style.envelope(body, status) : body;
-    if (status !== 204) headers["content-type"] ??= "application/json; charset=utf-8";
-    const empty = status === 204 || this.#incoming.method === "HEAD";
-    return new Answer(status, headers, empty ? null : JSON.stringify(data));
+    const empty = hasNoBody(status);
+    if (!empty) headers["content-type"] ??= "application/json; charset=utf-8";
+    return new Answer(status, headers, empty || this.#incoming.method === "HEAD" ? null : JSON.stringify(data));
+  }
+
+  #events({ events }: EventStream): EventBody | null {
+    if (this.#incoming.method === "HEAD") return null;
+    return new EventBody(events, {
+      ending: this.#version.retiring,
+      over: () => this.#ctx.abort(new ClientGone("Nobody waits for another event")),
+      failed: (error) => {
+        this.#slot.stats.failed("stream");
+        this.#ctx.log.error({ err: error }, "a stream failed");
+      },
+    });
   }
 
   #failure(error: unknown): Answer {
@@ -238,75 +267,19 @@ export class HttpCall extends Limited implements CallSource {
   }
 }
 
+/** Nobody is to receive it. */
+function discard({ body }: Answer): void {
+  if (body instanceof Readable) body.destroy();
+}
+
+/** nginx holds a stream back unless it is told not to. */
+const eventHeaders = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-store",
+  "x-accel-buffering": "no",
+};
+
 function checkReply(returns: Checker, body: unknown): void {
   const [fault] = returns.faults(body);
   if (fault) throw new Error(`The reply breaks its contract: ${fault.field || "it"} ${fault.message}`);
-}
-
-/** What a handler sees of a request; parts are filled in as they pass their checks. */
-class RequestView implements HttpRequest {
-  readonly #incoming: Incoming;
-  params: Record<string, unknown> | undefined;
-  query: Record<string, unknown> | undefined;
-  caller: unknown;
-  read: Body | undefined;
-
-  constructor(incoming: Incoming) {
-    this.#incoming = incoming;
-  }
-
-  get body(): unknown {
-    return this.read?.value;
-  }
-
-  header(name: string): string | undefined {
-    return this.#incoming.header(name);
-  }
-
-  get ip(): string | undefined {
-    return this.#incoming.ip;
-  }
-
-  bodyHash(): string {
-    return this.read?.hash() ?? "";
-  }
-
-  get large(): (text: string) => StringSink | undefined {
-    return this.read?.large ?? notLarge;
-  }
-}
-
-const notLarge = () => undefined;
-
-/** Reads parameters of a query; one that is given twice is a list. */
-function queryReader(search: string): (name: string) => unknown {
-  const parsed = new URLSearchParams(search);
-  return (name) => {
-    const values = parsed.getAll(name);
-    return values.length > 1 ? values : values[0];
-  };
-}
-
-function paramReader(params: Record<string, string>): (name: string) => unknown {
-  return (name) => {
-    const value = params[name];
-    try {
-      return value?.includes("%") ? decodeURIComponent(value) : value;
-    } catch {
-      throw problems.invalidRequest({ details: [{ field: name, message: "is not valid percent-encoding" }] });
-    }
-  };
-}
-
-/** Starts a request id; the rest is a counter. Unique across processes, and next to nothing to compute per request. */
-const bootId = `${Date.now().toString(36)}${process.pid.toString(36)}`;
-let requests = 0;
-
-const requestIdPattern = /^[\w.:-]{1,64}$/;
-
-/** The caller's `X-Request-Id` where it is a plain one, else a new id. */
-export function requestId(incoming: Incoming): string {
-  const given = incoming.header("x-request-id");
-  if (given !== undefined && requestIdPattern.test(given)) return given;
-  return `${bootId}-${(++requests).toString(36)}`;
 }

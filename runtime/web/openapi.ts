@@ -4,6 +4,7 @@ import type { Loaded } from "../host/slot.ts";
 import type { HttpFunction } from "../http.ts";
 import { problems, type ProblemKind } from "../problem.ts";
 import type { Style } from "../style.ts";
+import { hasNoBody, isRedirect } from "./status.ts";
 
 export interface ApiInfo {
   title: string;
@@ -36,18 +37,17 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
   const statuses = typeof contract.status === "object" ? contract.status : [contract.status ?? 200];
   const responses: Json = {};
   for (const status of statuses) {
-    const schema = style.envelopeSchema?.(contract.returns, status) ?? contract.returns;
+    const [type, schema] = contentOf(contract.returns, style, status);
     responses[status] = {
-      description: status < 400 ? "Success" : "See the body",
-      ...(contract.headers?.reply && {
+      description: isRedirect(status) ? "Go to another address" : status < 400 ? "Success" : "See the body",
+      ...((contract.headers?.reply || isRedirect(status)) && {
         headers: Object.fromEntries(
-          Object.entries(contract.headers.reply).map(([header, description]) => [
-            header,
-            { description, schema: { type: "string" } },
-          ]),
+          Object.entries({ ...(isRedirect(status) && { Location: "That address" }), ...contract.headers?.reply }).map(
+            ([header, description]) => [header, { description, schema: { type: "string" } }],
+          ),
         ),
       }),
-      ...(status !== 204 && { content: { "application/json": { schema } } }),
+      ...(!hasNoBody(status) && { content: { [type]: { schema } } }),
     };
   }
   for (const [status, kinds] of byStatus(problemsOf(contract), style)) {
@@ -74,6 +74,12 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
     ...(contract.access.scheme && { security: [{ [contract.access.scheme.name]: [] }] }),
     responses,
   };
+}
+
+/** Media type and schema of a success. What is not JSON says so itself, and has no envelope. */
+function contentOf(returns: TSchema, style: Style, status: number): [type: string, schema: TSchema] {
+  if ("contentMediaType" in returns) return [String(returns.contentMediaType), returns];
+  return ["application/json", style.envelopeSchema?.(returns, status) ?? returns];
 }
 
 /** The contract's own problems, and those that the runtime answers for such a contract. */

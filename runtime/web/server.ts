@@ -1,6 +1,7 @@
 /** The HTTP server: h3's own in production, listhen in development. Both are stopped by us, not by themselves. */
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { OperatorError } from "../house.ts";
+import { pipeline, Readable } from "node:stream";
 import type { Dispatch } from "../triggers/http.ts";
 import type { Answer } from "./answer.ts";
 import type { TrustsProxy } from "./forwarded.ts";
@@ -83,10 +84,20 @@ const sweepMs = 50;
 
 function send(res: ServerResponse, { status, headers, body }: Answer): unknown {
   if (body === null) return res.writeHead(status, headers).end();
+  if (body instanceof Readable) return sendStream(res.writeHead(status, headers), body);
   const length = Buffer.byteLength(body);
   headers["content-length"] = String(length);
   // As many bytes as characters is ASCII, which Node writes faster when it is told so.
   return res.writeHead(status, headers).end(body, length === body.length ? "latin1" : "utf8");
+}
+
+/** How long a client may take nothing of a stream before it is left, in milliseconds. */
+const streamIdleMs = 120_000;
+
+/** Whatever ends, ends the other: a client that leaves its stream, a stream that fails its client. */
+function sendStream(res: ServerResponse, body: Readable): void {
+  res.setTimeout(streamIdleMs, () => res.destroy());
+  pipeline(body, res, () => {});
 }
 
 function managed(server: Server, options: ServeOptions, door: Door): HttpServer {
