@@ -28,7 +28,8 @@ export interface Account {
   readonly rates: { push: number; multicast: number };
   /** Keys that came again with another request, which LINE forbids. */
   readonly misusedKeys: Set<string>;
-  send(step: SendStep, body: unknown, retryKey: string | undefined, requestId: string): LineReply;
+  /** `size`: of the body, in bytes. */
+  send(step: SendStep, body: unknown, size: number, retryKey: string | undefined, requestId: string): LineReply;
   get(path: string, query: URLSearchParams): LineReply;
   /** For an event: works once. */
   replyToken(userId: string): string;
@@ -71,7 +72,7 @@ export function makeAccount(keepMessages: boolean): Account {
     quota: { limit: null, used: 0 },
     rates: { push: 0, multicast: 0 },
     misusedKeys: new Set(),
-    send(step, body, retryKey, requestId) {
+    send(step, body, size, retryKey, requestId) {
       if (retryKey !== undefined && (step === "reply" || !uuid.test(retryKey))) {
         return refused(400, "Invalid retry key", [{ property: "X-Line-Retry-Key", message: "Invalid" }]);
       }
@@ -79,7 +80,7 @@ export function makeAccount(keepMessages: boolean): Account {
       const faults = requestFaults(step, body);
       if (faults.length > 0 || !isRecord(body)) return refusedFor(faults);
       const given: unknown[] = Array.isArray(body["messages"]) ? body["messages"] : [];
-      const wrong = messageFaults(given);
+      const wrong = messageFaults(given, size);
       if (wrong.length > 0) return refusedFor(wrong);
 
       const messages = given.filter(isRecord);

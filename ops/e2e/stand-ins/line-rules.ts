@@ -24,13 +24,13 @@ export function requestFaults(step: keyof typeof requestSchemas, body: unknown):
   return requests[step]?.(body, "") ?? [];
 }
 
-/** Of the messages of one request: 1 to 5. */
-export function messageFaults(all: readonly unknown[]): Detail[] {
+/** Of the messages of one request: 1 to 5. `size`: its bytes, where they are known. */
+export function messageFaults(all: readonly unknown[], size = Number.POSITIVE_INFINITY): Detail[] {
   if (all.length < 1 || all.length > 5) return [{ property: "messages", message: "Size must be between 1 and 5" }];
-  return all.flatMap((message, index) => messageFault(message, `messages[${index}]`));
+  return all.flatMap((message, index) => messageFault(message, `messages[${index}]`, size));
 }
 
-function messageFault(message: unknown, path: string): Detail[] {
+function messageFault(message: unknown, path: string, size: number): Detail[] {
   const type = typeOf(message);
   // Of a template, what is wrong is told by its own schema, not as "none of those".
   if (type === "template" && isRecord(message)) {
@@ -40,7 +40,7 @@ function messageFault(message: unknown, path: string): Detail[] {
   const wrong = dispatch(messages, message, path);
   if (wrong.length > 0 || !isRecord(message)) return wrong;
   if (type === "template") return templateRules(message["template"], `${path}.template`);
-  if (type === "flex") return containerFaults(message["contents"], `${path}.contents`);
+  if (type === "flex") return containerFaults(message["contents"], `${path}.contents`, size);
   return [];
 }
 
@@ -74,21 +74,21 @@ function textBeside(given: Record<string, unknown>, path: string, alone: number,
   return [{ property: `${path}.text`, message: `Length must be between 1 and ${most}` }];
 }
 
-function containerFaults(container: unknown, path: string): Detail[] {
+function containerFaults(container: unknown, path: string, size: number): Detail[] {
   const wrong = dispatch(containers, container, path);
   if (wrong.length > 0 || !isRecord(container)) return wrong;
   if (container["type"] === "carousel") {
     const bubbles = listOf(container["contents"]);
-    if (bytes(container) > 50 * 1024) return [{ property: path, message: "must be at most 50 KB" }];
+    if (isOver(container, 50 * 1024, size)) return [{ property: path, message: "must be at most 50 KB" }];
     const sizes = new Set(recordsOf(bubbles).map(({ size }) => size ?? "mega"));
     if (sizes.size > 1) return [{ property: path, message: "bubbles must have the same size" }];
     return bubbles.flatMap((bubble, index) => {
       const at = `${path}.contents[${index}]`;
       if (typeOf(bubble) !== "bubble") return [{ property: at, message: "must be a bubble" }];
-      return containerFaults(bubble, at);
+      return containerFaults(bubble, at, size);
     });
   }
-  if (bytes(container) > 30 * 1024) return [{ property: path, message: "must be at most 30 KB" }];
+  if (isOver(container, 30 * 1024, size)) return [{ property: path, message: "must be at most 30 KB" }];
   const blocks = ["header", "hero", "body", "footer"].filter((name) => name in container);
   if (blocks.length === 0) return [{ property: path, message: "At least one block must be specified" }];
   return blocks.flatMap((name) => {
@@ -131,4 +131,6 @@ function checkOf(schema: TSchema): Check {
 const typeOf = (value: unknown) => (isRecord(value) && typeof value["type"] === "string" ? value["type"] : "");
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const recordsOf = (value: unknown) => listOf(value).filter(isRecord);
-const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+/** Of what is whole no part is larger. */
+const isOver = (value: unknown, most: number, whole: number) =>
+  whole > most && Buffer.byteLength(JSON.stringify(value)) > most;

@@ -125,7 +125,7 @@ export async function startLine(options: LineStandInOptions = {}): Promise<LineS
     if (parsed === undefined) {
       return refused(400, "The request body could not be parsed as JSON (line: 1, column: 1)");
     }
-    return account.send(step, parsed, retryKey, requestId);
+    return account.send(step, parsed, body.length, retryKey, requestId);
   }
 
   const server = createServer((request, response) => {
