@@ -20,6 +20,8 @@ export interface Post {
   /** Keeps connections, and knows how long. */
   agent: Agent;
   signal: AbortSignal;
+  /** Milliseconds without a byte in either direction until it is given up. Default 30,000. */
+  silenceMs?: number;
   /** Characters of the answer that are kept. Default 65,536. */
   mostText?: number;
 }
@@ -58,7 +60,6 @@ export class PostFailure extends Error {
 
 /** Milliseconds until there must be a connection, with TLS where the address says so. */
 const connectLimitMs = 10_000;
-/** Milliseconds without a byte in either direction until a request is given up. */
 const silenceLimitMs = 30_000;
 
 /**
@@ -99,7 +100,7 @@ class Attempt {
     const responded = new Promise<IncomingMessage>((resolve) => void request.once("response", resolve));
     try {
       await Promise.race([this.#connected(), failed]);
-      request.setTimeout(silenceLimitMs);
+      request.setTimeout(this.#post.silenceMs ?? silenceLimitMs);
       this.#progress = "sending";
       this.#write();
       const response = await Promise.race([responded, failed]);

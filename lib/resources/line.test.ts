@@ -147,6 +147,13 @@ test("one who does not wait any longer does not know either", async () => {
   assert.is(outcomeOf(await answer).kind, "unknown");
 });
 
+test("LINE that falls silent is given up, and nobody knows", async () => {
+  standIn.always("push", { kind: "silence" });
+  const hasty = openLine({ token: standIn.token, baseUrl: standIn.url, silenceMs: 100 });
+  assert.is(outcomeOf(await hasty.push(lineUserId(), hello, randomUUID(), signal)).kind, "unknown");
+  await hasty.close();
+});
+
 test("where nobody listens, nothing was sent", async () => {
   const closed = await startLine();
   await closed.close();

@@ -54,6 +54,8 @@ export interface LineOptions {
   baseUrl: string;
   /** Connections at once. Default 100. */
   connections?: number;
+  /** Milliseconds that LINE may be silent. Default 10,000. */
+  silenceMs?: number;
 }
 
 /**
@@ -63,10 +65,13 @@ export interface LineOptions {
 const idleMs = 10_000;
 /** 2,000 a second at 50 ms each. */
 const defaultConnections = 100;
+/** As LINE's SDK for Java. A retry key makes it harmless to have given up too early. */
+const defaultSilenceMs = 10_000;
 const replyLimitMs = 30_000;
 
 /** The SDK's own client is not used: it keeps neither the headers of an answer nor how far a request came. */
-export function openLine({ token, baseUrl, connections = defaultConnections }: LineOptions): Line {
+export function openLine(options: LineOptions): Line {
+  const { token, baseUrl, connections = defaultConnections, silenceMs = defaultSilenceMs } = options;
   const Agent = baseUrl.startsWith("https:") ? HttpsAgent : HttpAgent;
   const agent = new Agent({ keepAlive: true, maxSockets: connections, timeout: idleMs });
   const authorization = `Bearer ${token}`;
@@ -80,7 +85,7 @@ export function openLine({ token, baseUrl, connections = defaultConnections }: L
     const headers: Record<string, string> = { authorization, "content-type": "application/json" };
     if (retryKey !== null) headers["x-line-retry-key"] = retryKey;
     try {
-      return answerOf(await post({ url, headers, body: Buffer.from(text), agent, signal }));
+      return answerOf(await post({ url, headers, body: Buffer.from(text), agent, signal, silenceMs }));
     } catch (error) {
       if (error instanceof PostFailure) return { kind: "failure", code: error.code, progress: error.progress };
       throw error;
