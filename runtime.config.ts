@@ -5,9 +5,12 @@ import { apiLogRow, isClient } from "./lib/api-log.ts";
 import type { Identified } from "./lib/auth/access.ts";
 import type { KnownUser } from "./lib/crm/access.ts";
 import type { Rule } from "./lib/crm/auto-responses/choose.ts";
+import { batchQueue } from "./lib/crm/campaigns/campaign.ts";
+import { releaseBatches } from "./lib/crm/campaigns/publish.ts";
 import { eventQueue } from "./lib/crm/line/publish.ts";
 import type { KnownSender } from "./lib/auth/known-senders.ts";
 import { readConfig, type Config } from "./lib/config.ts";
+import { syncQueue } from "./lib/crm/pms/tasks.ts";
 import { mailQueue } from "./lib/mail/mail.ts";
 import { releaseExpired } from "./lib/mail/release.ts";
 import { registerBacklogMetrics } from "./lib/resources/backlog-metrics.ts";
@@ -22,6 +25,7 @@ import { openEntities } from "./lib/resources/entity-manager.ts";
 import { openGraph } from "./lib/resources/graph.ts";
 import { openInbox } from "./lib/resources/inbox.ts";
 import { openLine } from "./lib/resources/line.ts";
+import { openLinePace } from "./lib/resources/line-pace.ts";
 import { openListener } from "./lib/resources/listener.ts";
 import { openMailboxLimits } from "./lib/resources/mailbox-limits.ts";
 import { openMicrosoftTokens } from "./lib/resources/microsoft-tokens.ts";
@@ -99,7 +103,7 @@ async function open(config: Config, opening: Opening) {
   ]);
   own(broker);
   // Also where nothing consumes it: an API that starts first would publish to a queue that is not there yet.
-  await broker.declare([mailQueue(config), eventQueue]);
+  await broker.declare([mailQueue(config), eventQueue, batchQueue, syncQueue]);
   own(listener);
   const redis = cacheUrl === undefined ? undefined : own(openRedis({ url: cacheUrl, log }));
   if (purpose === "serve" && config.databaseUrl !== undefined && !config.jwt.privateKey && !config.jwt.secret) {
@@ -150,6 +154,7 @@ async function open(config: Config, opening: Opening) {
     trustedProxies: openNetworks(config.trustedProxies),
     inbox: await openInbox(join(config.dataDir, "inbox")),
     autoResponses: openWatchedCache<readonly Rule[]>({ listener, channel: "auto_response", max: 1, unwatchedMs }),
+    linePace: openLinePace({ ...config.line, redis }),
     line: config.line.accessToken ? own(openLine({ token: config.line.accessToken, ...config.line })) : undefined,
     sendgrid: config.sendgrid && own(openSendGrid(config.sendgrid)),
     graph: own(openGraph()),
@@ -165,8 +170,10 @@ async function open(config: Config, opening: Opening) {
   };
   if (purpose === "serve") registerStanding(resources, redis, metrics);
   // An embedded database is this process's alone: whoever held a lease on it has ended.
-  if (purpose === "serve" && config.databaseUrl === undefined)
+  if (purpose === "serve" && config.databaseUrl === undefined) {
     await releaseExpired({ ...resources, log }, { all: true });
+    await releaseBatches({ db, log }, { all: true });
+  }
   return resources;
 }
 

@@ -98,6 +98,9 @@ export interface Config {
     channelSecret: string | undefined;
     baseUrl: string;
     dataBaseUrl: string;
+    /** Requests of campaigns; 0: no limit. */
+    multicastPerSecond: number;
+    pushPerSecond: number;
   };
   /** Without `baseUrl`, one in memory. */
   pms: { baseUrl: string | undefined; apiKey: string | undefined; intervalSeconds: number };
@@ -217,6 +220,8 @@ function shape(values: Environment): Config {
       channelSecret: values.LINE_CHANNEL_SECRET || undefined,
       baseUrl: withoutSlash(values.LINE_API_BASE_URL),
       dataBaseUrl: withoutSlash(values.LINE_DATA_BASE_URL),
+      multicastPerSecond: values.LINE_MULTICAST_PER_SECOND,
+      pushPerSecond: values.LINE_PUSH_PER_SECOND,
     },
     pms: {
       baseUrl: withoutSlash(values.PMS_API_URL) || undefined,

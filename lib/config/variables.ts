@@ -86,6 +86,8 @@ export const properties = {
   LINE_CHANNEL_SECRET: text("Signs what LINE's webhook brings (secret)"),
   LINE_API_BASE_URL: text("Address of LINE's Messaging API", "https://api.line.me"),
   LINE_DATA_BASE_URL: text("Address of LINE's content", "https://api-data.line.me"),
+  LINE_MULTICAST_PER_SECOND: orNone(200, "Multicasts of campaigns a second, of all containers; 0: no limit"),
+  LINE_PUSH_PER_SECOND: orNone(2000, "Pushes of campaigns a second, of all containers; 0: no limit"),
   PMS_API_URL: text("The hotel's PMS; without it, in development, one in memory"),
   PMS_API_KEY: text("Key of the PMS (secret)"),
   PMS_SYNC_INTERVAL: Type.Integer({
