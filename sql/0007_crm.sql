@@ -345,12 +345,16 @@ CREATE TRIGGER count_tagged AFTER INSERT ON member_tag_relations
 CREATE TRIGGER count_untagged AFTER DELETE ON member_tag_relations
   REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_tagged();
 
+-- What is deleted with a member counts no more.
 CREATE FUNCTION count_triggered() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE sign INT := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
   PERFORM 1 FROM tags WHERE id IN (SELECT tag_id FROM changed) ORDER BY id FOR NO KEY UPDATE;
-  UPDATE tags SET trigger_count = trigger_count + n
+  UPDATE tags SET trigger_count = trigger_count + sign * n
     FROM (SELECT tag_id, count(*) AS n FROM changed GROUP BY tag_id) AS c WHERE tags.id = c.tag_id;
   RETURN NULL;
 END $$;
 CREATE TRIGGER count_triggered AFTER INSERT ON tag_trigger_logs
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_triggered();
+CREATE TRIGGER count_untriggered AFTER DELETE ON tag_trigger_logs
+  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_triggered();

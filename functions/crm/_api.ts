@@ -18,3 +18,9 @@ export const Day = Type.String({ format: "date" });
 export const OrNull = <T extends TSchema>(schema: T, options: { description?: string } = {}) =>
   Type.Union([schema, Type.Null()], options);
 export const Nothing = Type.Null();
+
+/** Ids with commas between them, as a query has them. */
+export const IdList = (description: string) =>
+  Type.String({ description, maxLength: 400, pattern: String.raw`^$|^\d{1,15}(,\d{1,15}){0,19}$` });
+export const idsOf = (list: string | undefined) =>
+  list === undefined || list === "" ? [] : list.split(",").map(Number);

@@ -1,0 +1,18 @@
+import { problems } from "#runtime";
+import { user } from "#lib/crm/access.ts";
+import { createMember, readMember } from "#lib/crm/members/members.ts";
+import { alreadyThere } from "#lib/crm/problems.ts";
+import { saying } from "../_api.ts";
+import { MemberInfo, memberInfo, MemberSettings } from "./_member.ts";
+
+export default saying("Member created successfully")
+  .post("/api/v1/members", {
+    summary: "Add a member",
+    access: user(["marketing"]),
+    body: MemberSettings,
+    returns: MemberInfo,
+    problems: [alreadyThere, problems.unavailable],
+  })
+  .handle(async ({ body, caller }, ctx) => {
+    return memberInfo(ctx, await readMember(ctx, await createMember(ctx, body)), caller);
+  });
