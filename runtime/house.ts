@@ -66,6 +66,8 @@ export interface House<Config = unknown, R extends Resources = Resources> {
   readConfig(env: Readonly<Record<string, string | undefined>>): Config;
   /** Level of the log, and whether to print it for people. */
   logging(config: Config): { level: string; pretty: boolean };
+  /** Which functions are run, for who prepares them while resources open. */
+  functions?(config: Config): readonly string[];
   open(config: Config, opening: Opening): Promise<R>;
   settings(resources: R): RuntimeSettings;
   /** Brings the stores up to date, for `fn migrate`. Returns what was applied. */

@@ -3,9 +3,9 @@ import { pino } from "pino";
 import type { Clock, Logger, Resources } from "./context.ts";
 import type { Kind } from "./function.ts";
 import { bareSettings, createHost } from "./host/create.ts";
-import { discover, isSelected } from "./host/discover.ts";
+import { discover, discoverSelected } from "./host/discover.ts";
 import type { Host } from "./host/host.ts";
-import { load, type Fault } from "./host/load.ts";
+import { load, type Bundled, type Fault } from "./host/load.ts";
 import { Metrics } from "./host/metrics.ts";
 import type { Loaded, Version } from "./host/slot.ts";
 import { OperatorError, type RuntimeSettings } from "./house.ts";
@@ -27,6 +27,8 @@ export interface RuntimeOptions {
   resources: Resources;
   log: Logger;
   metrics?: Metrics;
+  /** The selected functions, where they have been bundled ahead. */
+  ahead?: Promise<Bundled>;
   clock?: Clock;
 }
 
@@ -85,10 +87,10 @@ export async function createRuntime(options: RuntimeOptions) {
   /** Trials of functions that are not mounted yet. */
   const whenStarted: (() => void)[] = [];
 
-  const selected = async () => (await discover(root)).filter(({ name }) => isSelected(name, settings.functions));
+  const selected = () => discoverSelected(root, settings.functions);
   const check = (all: readonly Loaded[]) => checkAll(all, triggers);
 
-  const { loaded, faults } = await load(root, await selected());
+  const { loaded, faults } = await load(root, await selected(), options.ahead);
   const all = [...faults, ...check(loaded)];
   if (all.length > 0) throw new FunctionFaults(all);
   for (const one of loaded) functions.set(one.name, one);

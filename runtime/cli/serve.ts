@@ -2,7 +2,8 @@
 import { styleText } from "node:util";
 import type { Logger } from "../context.ts";
 import { followDeploys, type Following } from "../deploy/follow.ts";
-import { endBundler } from "../host/load.ts";
+import { discoverSelected } from "../host/discover.ts";
+import { bundle, endBundler } from "../host/load.ts";
 import { createRuntime, type Runtime } from "../runtime.ts";
 import { serveDevelopment, serveProduction, type HttpServer } from "../web/server.ts";
 import { openHouse, type Opened, type Session } from "./session.ts";
@@ -16,7 +17,11 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
   const asked = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
   });
-  const opened = await openHouse(house, "serve");
+  const config = house.readConfig(process.env);
+  // In a process of its own, while this one opens what others keep. Whether it went well is asked below.
+  const ahead = discoverSelected(root, house.functions?.(config) ?? []).then((files) => bundle(root, files));
+  ahead.catch(() => {});
+  const opened = await openHouse(house, "serve", config);
   const { resources, log, metrics } = opened;
   crashOnUncaught(log);
   let runtime: Runtime | undefined;
@@ -26,7 +31,15 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
     const settings = house.settings(resources);
     const { title, version, description } = house;
     const about = { title, version, ...(description !== undefined && { description }) };
-    runtime = await createRuntime({ root, ...about, settings, resources, log, metrics });
+    runtime = await createRuntime({
+      root,
+      ...about,
+      settings,
+      resources,
+      log,
+      metrics,
+      ...(house.functions && { ahead }),
+    });
     server = await (dev ? serveDevelopment : serveProduction)(runtime.dispatch, settings.http);
     // In development, what lies in the folder runs.
     if (!dev && settings.deploys) following = await followDeploys({ root, runtime, settings, log });

@@ -42,8 +42,11 @@ export interface Opened {
 }
 
 /** Reads the configuration and opens the resources. What was opened is closed again when a later part fails. */
-export async function openHouse(house: AnyHouse, purpose: Opening["purpose"]): Promise<Opened> {
-  const config = house.readConfig(process.env);
+export async function openHouse(
+  house: AnyHouse,
+  purpose: Opening["purpose"],
+  config = house.readConfig(process.env),
+): Promise<Opened> {
   const log = houseLog(house, config, purpose);
   const metrics = new Metrics();
   const owned: { close(): Promise<void> }[] = [];

@@ -42,7 +42,7 @@ export async function followDeploys({
   if (!deploys) return undefined;
   // In a container the host has its own name, and the process is the first.
   const name = process.pid === 1 ? hostname() : `${hostname()}/${process.pid}`;
-  const host = { id: randomUUID(), name, functions, platform: await platformOf(root) };
+  const host = { id: randomUUID(), name, functions, platform: platformOf(root) };
   return await follow({ root, runtime, log, host, ...deploys });
 }
 
@@ -159,7 +159,7 @@ async function attempt(work: () => Promise<void>): Promise<string | undefined> {
 function load(root: string, name: string, bundle: Bundle): Loaded {
   let definition: unknown;
   try {
-    definition = evaluate(root, bundle);
+    definition = evaluate(root, name, bundle);
   } catch (error) {
     throw new Refusal(`it does not load: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
   }

@@ -30,7 +30,7 @@ export async function buildBundle(root: string, file: FoundFile): Promise<Stored
   const built = bundles.get(file.name);
   if (!built) throw new OperatorError(`${file.file} does not build`, { exitCode: exits.faulty });
   const { code, map, hash } = built;
-  return { function: file.name, hash, code, map, platform: await platformOf(root), packages: packagesIn(code) };
+  return { function: file.name, hash, code, map, platform: platformOf(root), packages: packagesIn(code) };
 }
 
 export async function filesByName(root: string): Promise<Map<string, FoundFile>> {

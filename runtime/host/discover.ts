@@ -35,3 +35,8 @@ export async function discover(root: string): Promise<FoundFile[]> {
   }
   return found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+/** Those that globs select. */
+export async function discoverSelected(root: string, globs: readonly string[]): Promise<FoundFile[]> {
+  return (await discover(root)).filter(({ name }) => isSelected(name, globs));
+}

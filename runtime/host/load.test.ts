@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { test } from "uvu";
@@ -6,6 +8,7 @@ import * as assert from "uvu/assert";
 import { saying, testProject } from "../testing-project.ts";
 import { bundle, evaluate, load } from "./load.ts";
 
+const run = promisify(execFile);
 const root = join(import.meta.dirname, "../..");
 const found = (name: string) => ({ name, file: `functions/${name}.ts` });
 
@@ -70,6 +73,21 @@ test("every faulty file is reported, by file and line, and the good ones load", 
   assert.match(told, /functions\/package\.ts it does not load: Cannot find module 'no-such-package'/);
 });
 
+test("of two versions, each runs as it is, also where compiled code is kept", async () => {
+  await using project = await testProject({ "functions/unused.ts": saying("/u", "u") });
+  const program = `import { enableCompileCache } from "node:module";
+    enableCompileCache(${JSON.stringify(join(project.root, "compiled"))});
+    const { evaluate } = await import(${JSON.stringify(join(import.meta.dirname, "load.ts"))});
+    const said = ["one", "two", "one"].map((word) =>
+      evaluate(${JSON.stringify(project.root)}, "a/b", { code: \`exports.default = () => "\${word}"\`, map: "", hash: "", inputs: [] })());
+    console.log(said.join(" "));`;
+  // The second process finds what the first has kept.
+  for (const _ of [1, 2]) {
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", program]);
+    assert.is(stdout, "one two one\n");
+  }
+});
+
 test("a stack points into the source", async () => {
   process.setSourceMapsEnabled(true);
   await using project = await testProject({
@@ -108,7 +126,7 @@ test("however many versions come and go, the heap stays as it was", async () => 
   const code = `module.exports = { default: ${JSON.stringify("x".repeat(100_000))} };`;
   const loads = (count: number) => {
     for (let n = 0; n < count; n++)
-      evaluate(root, { code: `${code}//${n}`, map: "", hash: String(n).padStart(64), inputs: [] });
+      evaluate(root, "x", { code: `${code}//${n}`, map: "", hash: String(n).padStart(64), inputs: [] });
   };
   loads(20);
   const before = heap();

@@ -1,13 +1,12 @@
 /** Turns a function file into a running module: bundled with the `lib/` code it imports, loaded, and forgotten. */
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
+import { createRequire, registerHooks } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { types } from "node:util";
+import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { build, stop, type BuildFailure, type OutputFile, type Plugin } from "esbuild";
 import { isFunction } from "../function.ts";
+import { isEsModule } from "../packages/es-module.ts";
 import type { FoundFile } from "./discover.ts";
 import type { Loaded } from "./slot.ts";
 
@@ -25,6 +24,12 @@ export interface Bundle {
 export interface Fault {
   file: string;
   message: string;
+}
+
+export interface Bundled {
+  /** By the name of the function. */
+  bundles: Map<string, Bundle>;
+  faults: Fault[];
 }
 
 /** Folders that are the platform: they are never copied into a bundle, because they hold state or identity. */
@@ -53,7 +58,8 @@ function external(root: string): Plugin {
           }
           return own === request.path ? undefined : { path: own };
         }
-        if (request.namespace === "file" && isEsModule(requireFromRoot, request.path)) {
+        const isDefault = request.kind === "import-statement" && request.namespace === "file";
+        if (isDefault && isEsModule(requireFromRoot, request.path)) {
           return { path: request.path, namespace: "es-package" };
         }
         return { path: request.path, external: true };
@@ -66,22 +72,11 @@ function external(root: string): Plugin {
   };
 }
 
-function isEsModule(requireFromRoot: NodeJS.Require, specifier: string): boolean {
-  try {
-    return types.isModuleNamespaceObject(requireFromRoot(specifier));
-  } catch {
-    return false; // Missing or broken: loading the function reports it.
-  }
-}
-
 /**
  * Bundles function files, each into a module of its own. A file that does not build becomes a fault and does not
  * stop the others. About 3 ms a function; ten times that for the first, which starts esbuild.
  */
-export async function bundle(
-  root: string,
-  files: readonly FoundFile[],
-): Promise<{ bundles: Map<string, Bundle>; faults: Fault[] }> {
+export async function bundle(root: string, files: readonly FoundFile[]): Promise<Bundled> {
   try {
     return { bundles: await bundleAll(root, files), faults: [] };
   } catch (error) {
@@ -152,34 +147,39 @@ function isBuildFailure(error: unknown): error is BuildFailure {
 /**
  * Runs a bundle and returns what its file exports by default.
  *
- * The module is written to a private folder, required and dropped from the cache again: this way 1,500 loads stay
- * flat under a 96 MB heap, where `import()` under fresh names runs out of memory. Everything that it requires is
- * resolved from the project's root. Throws what the module throws.
+ * It is required as if it lay in the root, under the same name for every version, and dropped from the cache again: this
+ * way 1,000 loads leave nothing, where `import()` under fresh names runs out of memory, and Node's cache of compiled code
+ * holds one version of each function. Throws what the module throws.
  */
-export function evaluate(root: string, bundle: Bundle): unknown {
-  const folder = mkdtempSync(join(tmpdir(), "fn-"));
-  const file = join(folder, `${bundle.hash.slice(0, 12)}.cjs`);
-  // On the first line, so that the lines of the source map stay right.
-  const header = `"use strict"; var require = module.constructor.createRequire(${JSON.stringify(join(root, "package.json"))}); `;
+export function evaluate(root: string, name: string, bundle: Bundle): unknown {
+  const file = join(root, `${name.replaceAll("/", ".")}.function.cjs`);
+  const url = pathToFileURL(file).href;
+  const hooks = registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === file ? { url, format: "commonjs", shortCircuit: true } : next(specifier, context),
+    load: (asked, context, next) =>
+      asked === url ? { format: "commonjs", source: withMap(root, bundle), shortCircuit: true } : next(asked, context),
+  });
+  // For this load alone: it keeps what it has loaded.
+  const load = createRequire(file);
+  // V8 would keep the code of every version for as long as there is room: a third of a megabyte for each deploy.
+  setFlagsFromString("--no-compilation-cache");
   try {
-    writeFileSync(file, `${header}${bundle.code}\n//# sourceMappingURL=${inlineMap(root, bundle.map)}\n`);
-    const load = createRequire(file);
-    // V8 would keep the code of every version for as long as there is room: a third of a megabyte for each deploy.
-    setFlagsFromString("--no-compilation-cache");
-    try {
-      const exported: unknown = load(file);
-      return typeof exported === "object" && exported !== null && "default" in exported ? exported.default : undefined;
-    } finally {
-      setFlagsFromString("--compilation-cache");
-      delete load.cache[file];
-    }
+    const exported: unknown = load(file);
+    return typeof exported === "object" && exported !== null && "default" in exported ? exported.default : undefined;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    setFlagsFromString("--compilation-cache");
+    hooks.deregister();
+    delete load.cache[file];
   }
 }
 
+/** The code, with its source map where Node reads one. */
+function withMap(root: string, { code, map }: Bundle): string {
+  return process.sourceMapsEnabled && map !== "" ? `${code}\n//# sourceMappingURL=${inlineMap(root, map)}\n` : code;
+}
+
 function inlineMap(root: string, map: string): string {
-  if (map === "") return "";
   const parsed: unknown = JSON.parse(map);
   const sources =
     typeof parsed === "object" && parsed !== null && "sources" in parsed && Array.isArray(parsed.sources)
@@ -189,18 +189,22 @@ function inlineMap(root: string, map: string): string {
   return `data:application/json;base64,${Buffer.from(text).toString("base64")}`;
 }
 
-/** Loads function files. What does not load is a fault by file, with the line where it can be told. */
+/**
+ * Loads function files, which may have been bundled ahead. What does not load is a fault by file, with the line where it
+ * can be told.
+ */
 export async function load(
   root: string,
   files: readonly FoundFile[],
-): Promise<{ loaded: Loaded[]; faults: Fault[]; bundles: Map<string, Bundle> }> {
-  const { bundles, faults } = await bundle(root, files);
+  ahead: Promise<Bundled> = bundle(root, files),
+): Promise<{ loaded: Loaded[] } & Bundled> {
+  const { bundles, faults } = await ahead;
   const loaded: Loaded[] = [];
   for (const { name, file } of files) {
     const made = bundles.get(name);
     if (!made) continue;
     try {
-      const definition = evaluate(root, made);
+      const definition = evaluate(root, name, made);
       if (isFunction(definition)) {
         loaded.push({ name, file, definition, hash: made.hash.slice(0, 12), inputs: made.inputs });
       } else {
