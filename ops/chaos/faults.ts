@@ -5,7 +5,7 @@ import type { Behaviour } from "../e2e/stand-ins/sendgrid.ts";
 import type { System } from "../e2e/system.ts";
 import type { LineState } from "../harness/tcp-relay.ts";
 import { fillerOf, type Fleet } from "./fleet.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../harness/random.ts";
 
 export interface Fault {
   /** `kill worker1`: for the table. */

@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createTransport } from "nodemailer";
 import type { Answer, System } from "../e2e/system.ts";
 import type { Fleet } from "./fleet.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../harness/random.ts";
 
 /** One mail, told by its subject. */
 export interface Marked {

@@ -7,7 +7,7 @@ import { audit, unfinished } from "./audit.ts";
 import { spoilAnswers, strikeUntil, type Struck } from "./faults.ts";
 import { startFleet, type Fleet } from "./fleet.ts";
 import { startLoad, type Load } from "./load.ts";
-import { seeded } from "./random.ts";
+import { seeded } from "../harness/random.ts";
 import { safeguards, type Safeguard } from "./sabotage.ts";
 
 const help = `npm run chaos -- [options]
