@@ -90,32 +90,31 @@ export const settleEvents: Statement<SettleRow, { i: number }> = {
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
         i int, id bigint, attempt int, state text, answer_state text, error_code text, delay_ms int)
     ),
-    answered AS MATERIALIZED (
-      SELECT event.id, event.member_id, event.auto_response_id, event.answer
+    held AS MATERIALIZED (
+      SELECT input.*, event.member_id, event.auto_response_id, event.answer, event.recorded_at,
+             coalesce(input.answer_state, event.answer_state) AS answer_ends
       FROM line_events AS event JOIN input ON event.id = input.id AND event.attempt = input.attempt
-      WHERE event.state = 'handling' AND input.answer_state = 'sent' AND event.answer_state IS DISTINCT FROM 'sent'
-      ORDER BY event.id FOR UPDATE OF event
+      WHERE event.state = 'handling' ORDER BY event.id FOR UPDATE OF event
     ),
     written AS (
       INSERT INTO messages (member_id, content, direction, message_type, sender_type)
       SELECT members.id, answer->>'content', 'outgoing', answer->>'type', 'auto'
-      FROM answered JOIN members ON members.id = answered.member_id
-    ),
-    ended AS (
-      UPDATE line_events SET
-        state = input.state, answer_state = coalesce(input.answer_state, line_events.answer_state), error_code = input.error_code, lease_until = NULL,
-        due_at = now() + make_interval(secs => input.delay_ms / 1000.0),
-        content = CASE WHEN input.state = 'received' OR recorded_at IS NULL THEN content END,
-        answer = CASE WHEN input.state = 'received' THEN answer END,
-        handled_at = CASE WHEN input.state <> 'received' THEN now() END
-      FROM input
-      WHERE line_events.id = input.id AND line_events.attempt = input.attempt AND line_events.state = 'handling'
-      RETURNING input.i
+      FROM held JOIN members ON members.id = held.member_id WHERE held.answer_state = 'sent'
     ),
     succeeded AS (
       UPDATE auto_responses SET success_count = success_count + answers.n
-      FROM (SELECT auto_response_id AS id, count(*) AS n FROM answered GROUP BY 1) AS answers
+      FROM (SELECT auto_response_id AS id, count(*) AS n FROM held WHERE answer_state = 'sent' GROUP BY 1) AS answers
       WHERE auto_responses.id = answers.id
+    ),
+    ended AS (
+      UPDATE line_events SET
+        state = held.state, answer_state = answer_ends, error_code = held.error_code, lease_until = NULL,
+        due_at = now() + make_interval(secs => delay_ms / 1000.0),
+        content = CASE WHEN held.state = 'received' OR held.recorded_at IS NULL THEN content END,
+        answer = CASE WHEN held.state = 'received' THEN line_events.answer END,
+        handled_at = CASE WHEN held.state <> 'received' THEN now() END
+      FROM held WHERE line_events.id = held.id
+      RETURNING held.i
     )
     SELECT i FROM ended`,
 };
