@@ -33,6 +33,8 @@ export interface Load {
 /** Mails a second. */
 export const rates = { api: 20, smtp: 8, schedule: 3 };
 
+/** Clients that wait for an answer at once; who comes then waits his turn, so that no heap of tries grows in an outage. */
+const atOnce = 100;
 /** Long enough for a client to give up on: a relay that is silent answers never. */
 const patienceMs = 10_000;
 /** Refusals that say: not now. */
@@ -50,17 +52,29 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
     acknowledged++;
   };
 
+  let open = 0;
+  const turn = async () => {
+    while (open >= atOnce) await pause(50);
+    open++;
+  };
+
   async function call(system: System, path: string, init: { method?: string; key?: string; body?: unknown }) {
     const { method = "POST", key, body } = init;
-    return await fetchWithin(`${system.url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${fleet.token}`,
-        "content-type": "application/json",
-        ...(key !== undefined && { "idempotency-key": key }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
+    const headers = {
+      authorization: `Bearer ${fleet.token}`,
+      "content-type": "application/json",
+      ...(key !== undefined && { "idempotency-key": key }),
+    };
+    await turn();
+    try {
+      return await fetchWithin(`${system.url}${path}`, {
+        method,
+        headers,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+    } finally {
+      open--;
+    }
   }
 
   /** Asks again, with the same key, until it has an answer: so that one mail comes of it, whatever got lost. */
@@ -84,7 +98,7 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
       }
       if (answer && !busy.has(answer.status) && answer.status !== 409)
         odd.push(`send: ${answer.status} ${answer.text}`);
-      await pause(random.between(200, 2000));
+      await pause(random.between(500, 5000));
     }
   }
 

@@ -41,12 +41,13 @@ if (options.help) {
   process.stdout.write(help);
   process.exit(0);
 }
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(error);
-  process.exitCode = 2;
-}
+// Lines and servers of a run that broke off would keep the process alive.
+process.exit(
+  await main().catch((error: unknown) => {
+    console.error(error);
+    return 2;
+  }),
+);
 
 async function main(): Promise<number> {
   const [minutes, seed, calm] = [options.minutes, options.seed, options.calm].map(Number);

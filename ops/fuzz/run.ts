@@ -45,12 +45,12 @@ if (options.help) {
   process.stdout.write(help);
   process.exit(0);
 }
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(error);
-  process.exitCode = 2;
-}
+process.exit(
+  await main().catch((error: unknown) => {
+    console.error(error);
+    return 2;
+  }),
+);
 
 async function main(): Promise<number> {
   const seed = Number(options.seed);
