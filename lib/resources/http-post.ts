@@ -163,6 +163,8 @@ class Attempt {
 
 async function readText(response: IncomingMessage, mostText: number): Promise<string> {
   let text = "";
+  // A character may come in two pieces.
+  response.setEncoding("utf8");
   try {
     for await (const chunk of response) {
       text += String(chunk);
