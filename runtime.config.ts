@@ -293,6 +293,7 @@ export default defineHouse({
     token: async () => (await import("./lib/auth/commands.ts")).tokenCommands(tools),
     secrets: async () => (await import("./lib/auth/secret-commands.ts")).secretCommands(tools),
     user: async () => (await import("./lib/crm/users/commands.ts")).userCommands(tools),
+    seed: async () => (await import("./lib/crm/seed/commands.ts")).seedCommands(tools),
     queues: async () => (await import("./lib/mail/queue-commands.ts")).queueCommands(tools),
   }),
 });
