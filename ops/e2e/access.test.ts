@@ -97,11 +97,33 @@ function told({ status, body }: Answer): string {
   return typeof body["error"] === "string" ? `${status} ${body["error"]}` : String(status);
 }
 
-access("every route lets in exactly those that it is for, whatever token they come with", async ({ one }) => {
-  const { paths } = (await one.call("/openapi.json")).body as { paths: Record<string, Record<string, unknown>> };
-  const served = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+/** Routes by their method and path, with the folder of their function. */
+async function operations(system: System): Promise<{ route: string; tag: string }[]> {
+  const { paths } = (await system.call("/openapi.json")).body as {
+    paths: Record<string, Record<string, { tags?: string[] }>>;
+  };
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { tags = [] }]) => ({
+      route: `${method.toUpperCase()} ${path}`,
+      tag: tags[0] ?? "",
+    })),
   );
+}
+
+access("a client of the mail API is nobody to the CRM, whatever it may do with mail", async ({ one }) => {
+  const { token } = await issue(one, ...grants);
+  const crm = (await operations(one)).filter(({ route, tag }) => tag.startsWith("crm") && route.includes("/api/v1/"));
+  const own = new Set(["POST /api/v1/auth/login"]); // asks for no token
+  assert.ok(crm.length > 20);
+  for (const { route } of crm.filter((each) => !own.has(each.route))) {
+    const [method = "", path = ""] = route.split(" ");
+    const answer = await one.call(path.replaceAll(/\{\w+\}/g, "1"), { method, token });
+    assert.is(answer.status, 401, `${route}: ${answer.text}`);
+  }
+});
+
+access("every route lets in exactly those that it is for, whatever token they come with", async ({ one }) => {
+  const served = (await operations(one)).filter(({ tag }) => !tag.startsWith("crm")).map(({ route }) => route);
   assert.equal(served.toSorted(), Object.keys(routes).toSorted(), "every route is in the table, and no other");
 
   const admin = await issue(one, "admin");
