@@ -78,7 +78,8 @@ function plot(kind: ChartData["kind"], series: string): string {
 }
 
 /** Bars lie, so that long names can be read, and the first row is the topmost. */
-function axes({ kind, unit }: ChartData, areDays: boolean): string {
+function axes({ kind, unit, series }: ChartData, areDays: boolean): string {
+  const most = Math.max(...series.flatMap(({ values }) => values.map((value) => Math.abs(value ?? 0))));
   const [turn, names, figures] = kind === "line" ? ["minMax", "b", "l"] : ["maxMin", "l", "b"];
   const scaling = (orientation = "minMax") =>
     `<c:scaling><c:orientation val="${orientation}"/></c:scaling><c:delete val="0"/>`;
@@ -86,7 +87,7 @@ function axes({ kind, unit }: ChartData, areDays: boolean): string {
     `<c:majorTickMark val="none"/><c:minorTickMark val="none"/><c:tickLblPos val="${place}"/>`;
   const lines =
     '<c:majorGridlines><c:spPr><a:ln w="6350"><a:solidFill><a:srgbClr val="D9D9D9"/></a:solidFill></a:ln></c:spPr></c:majorGridlines>';
-  const axisFormat = `<c:numFmt formatCode="${xml(unit === "percent" ? "0%" : numberFormats[unit].code)}" sourceLinked="0"/>`;
+  const axisFormat = `<c:numFmt formatCode="${xml(unit === "percent" && most >= 5 ? "0%" : numberFormats[unit].code)}" sourceLinked="0"/>`;
   return [
     `<c:catAx><c:axId val="1"/>${scaling(turn)}<c:axPos val="${names}"/><c:numFmt formatCode="${areDays ? numberFormats.date.code : "General"}" sourceLinked="0"/>${ticks("low")}`,
     '<c:crossAx val="2"/><c:crosses val="autoZero"/><c:auto val="0"/><c:lblOffset val="100"/><c:noMultiLvlLbl val="1"/></c:catAx>',

@@ -15,8 +15,8 @@ export const numberFormats: Readonly<Record<ColumnKind, { readonly id: number; r
   date: { id: 166, code: "yyyy-mm-dd" },
 };
 
-const font = (size: number, more = "") =>
-  `<font>${more}<sz val="${size}"/><name val="Microsoft JhengHei"/><family val="2"/></font>`;
+const font = (size: number, bold = "", color = "") =>
+  `<font>${bold}<sz val="${size}"/>${color}<name val="Microsoft JhengHei"/><family val="2"/></font>`;
 const fill = (inside: string) => `<fill><patternFill ${inside}</patternFill></fill>`;
 const format = (id: number, fontId: number, fillId: number, alignment: string) =>
   `<xf numFmtId="${id}" fontId="${fontId}" fillId="${fillId}" borderId="0" xfId="0" applyNumberFormat="1" applyFont="1" applyFill="1" applyAlignment="1"><alignment vertical="top" ${alignment}/></xf>`;
@@ -27,7 +27,7 @@ const written = [percent, money, date].map(
 
 export const styles = `${xmlHead}<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
 <numFmts count="${written.length}">${written.join("")}</numFmts>
-<fonts count="4">${font(11)}${font(14, "<b/>")}${font(11, "<b/>")}${font(11, '<color rgb="FF808080"/>')}</fonts>
+<fonts count="4">${font(11)}${font(14, "<b/>")}${font(11, "<b/>")}${font(11, "", '<color rgb="FF808080"/>')}</fonts>
 <fills count="3">${fill('patternType="none">')}${fill('patternType="gray125">')}${fill('patternType="solid"><fgColor rgb="FFE8EEF4"/><bgColor indexed="64"/>')}</fills>
 <borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>
 <cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>
