@@ -4,8 +4,8 @@ import type { Queryable } from "../../resources/database.ts";
 import { chooseRule, type Asked, type Choice } from "../auto-responses/choose.ts";
 import { activeRules } from "../auto-responses/rules.ts";
 import { secondOfDay } from "../hotel-time.ts";
-import { templateOf } from "../messages/template-of.ts";
 import { templateMessage, textMessage, type WrittenMessage } from "../messages/written.ts";
+import { readTemplate } from "../templates/store.ts";
 import type { Template } from "../templates/template.ts";
 import { openPostback } from "../tracking/link.ts";
 import { recordTaps, type TapRow } from "../tracking/tap.sql.ts";
@@ -33,7 +33,7 @@ export async function recordEvent(
   event: ClaimedEvent,
 ): Promise<Recorded | undefined> {
   const choice = await choiceFor(ctx, event);
-  const template = choice?.rule.templateId ? await templateOf(ctx, choice.rule.templateId) : undefined;
+  const template = choice?.rule.templateId ? await readTemplate(ctx.db, choice.rule.templateId) : undefined;
   try {
     return await ctx.db.transaction(async (tx) => {
       const member = await findMember(tx, event);
@@ -57,7 +57,7 @@ export async function recordEvent(
 
 class LeaseLost extends Error {}
 
-/** With the rule's template where it has one, and it is still there. */
+/** With the rule's template where it has one. */
 function writtenFor(
   ctx: Context,
   { rule }: Choice,

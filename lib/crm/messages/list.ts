@@ -1,0 +1,82 @@
+/** What was said, newest first. */
+import type { Context } from "../../../runtime/context.ts";
+import { hotelZone } from "../hotel-time.ts";
+import { memberNotFound } from "../problems.ts";
+import type { Found, Page } from "../paging.ts";
+
+export interface MessageRow {
+  id: number;
+  member_id: number;
+  member_name: string | null;
+  content: string;
+  direction: "incoming" | "outgoing";
+  message_type: "text" | "image" | "template";
+  sender_type: "manual" | "auto" | "campaign" | null;
+  status: "scheduled" | "pending" | "sent" | "failed";
+  scheduled_at: Date | null;
+  read_at: Date | null;
+  created_at: Date;
+}
+
+export interface MessageFilter {
+  memberId?: number | undefined;
+  direction?: "incoming" | "outgoing" | undefined;
+  /** Days in the hotel's zone, `YYYY-MM-DD`, both included. */
+  startDate?: string | undefined;
+  endDate?: string | undefined;
+}
+
+const columns = `id, member_id, content, direction, message_type, sender_type, status, scheduled_at, read_at, created_at`;
+/** Those of campaigns are not rows of their own: they are looked up by their member. */
+const withCampaigns = `(
+  SELECT ${columns} FROM messages WHERE member_id = $1
+  UNION ALL
+  SELECT id, member_id, content, direction, message_type, sender_type, 'sent', NULL, read_at, created_at
+  FROM campaign_messages WHERE member_id = $1)`;
+
+/** Messages of campaigns are among them where one member is asked for. */
+export async function listMessages(
+  { db }: Pick<Context, "db">,
+  { memberId, direction, startDate, endDate }: MessageFilter,
+  { pageSize, offset }: Page,
+): Promise<Found<MessageRow>> {
+  const values: unknown[] = memberId === undefined ? [] : [memberId];
+  const given = (value: unknown) => `$${values.push(value)}`;
+  const day = (date: string, more = "") => `(${given(date)}::date${more})::timestamp AT TIME ZONE '${hotelZone}'`;
+  const conditions = [
+    direction && `direction = ${given(direction)}`,
+    startDate && `created_at >= ${day(startDate)}`,
+    endDate && `created_at < ${day(endDate, " + 1")}`,
+  ].filter(Boolean);
+  const where = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
+  const from = `${memberId === undefined ? "messages" : withCampaigns} AS message`;
+  const filters = [...values];
+  const [page, count] = await Promise.all([
+    db.query<MessageRow & Record<string, unknown>>(
+      `SELECT message.id::float8 AS id, member_id::float8, content, direction, message_type, sender_type, status,
+              scheduled_at, read_at, message.created_at,
+              coalesce(nullif(concat(last_name, first_name), ''), line_display_name) AS member_name
+       FROM (SELECT * FROM ${from} ${where} ORDER BY created_at DESC, id DESC LIMIT ${given(pageSize)} OFFSET ${given(offset)})
+         AS message LEFT JOIN members ON members.id = member_id
+       ORDER BY message.created_at DESC, message.id DESC`,
+      values,
+    ),
+    db.query<{ total: number }>(`SELECT count(*)::int AS total FROM ${from} ${where}`, filters),
+  ]);
+  return { items: page.rows, total: count.rows[0]?.total ?? 0 };
+}
+
+/** All that was said with a member. Whoever reads it has read what the member wrote. */
+export async function readConversation(
+  ctx: Pick<Context, "db">,
+  memberId: number,
+  page: Page,
+): Promise<Found<MessageRow>> {
+  const { rowCount } = await ctx.db.query("SELECT FROM members WHERE id = $1", [memberId]);
+  if (rowCount === 0) throw memberNotFound();
+  await ctx.db.query(
+    "UPDATE messages SET read_at = now() WHERE member_id = $1 AND direction = 'incoming' AND read_at IS NULL",
+    [memberId],
+  );
+  return await listMessages(ctx, { memberId }, page);
+}
