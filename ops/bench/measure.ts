@@ -17,6 +17,8 @@ export interface Plan {
   workers: number;
   /** Mails that history is measured with. */
   mails: number;
+  /** Members that the CRM is measured with. */
+  members: number;
   /** Write a CPU profile of each process of ours. */
   profile: boolean;
   /** Progress, for people. */

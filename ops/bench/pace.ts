@@ -9,7 +9,7 @@ import type { Sample } from "./measure.ts";
 export interface Pace {
   /** Of the server. */
   url: string;
-  authorization: string;
+  authorization: string | (() => string);
   perSecond: number;
   seconds: number;
   /** Requests that may be under way at once; 64 unless told. */
@@ -27,7 +27,10 @@ export interface Pace {
  */
 export async function askAtPace({ url, authorization, perSecond, seconds, ...options }: Pace): Promise<Sample> {
   const { host, hostname, port } = new URL(url);
-  const rest = ` HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${authorization}\r\n\r\n`;
+  const rest = (): string => {
+    const whose = typeof authorization === "string" ? authorization : authorization();
+    return ` HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${whose}\r\n\r\n`;
+  };
   const total = Math.round(perSecond * seconds);
   const latencies: number[] = [];
   const free: Socket[] = [];
@@ -68,7 +71,7 @@ export async function askAtPace({ url, authorization, perSecond, seconds, ...opt
         free.push(socket);
         send();
       };
-      socket.on("data", onData).write(`GET ${path}${rest}`);
+      socket.on("data", onData).write(`GET ${path}${rest()}`);
     }
   };
   const timer = setInterval(send, 1);

@@ -14,11 +14,12 @@ import { table } from "./table.ts";
 
 const help = `npm run bench -- [options]
 
-  --only <name>   runtime, accept, sent, status, history, totals, memory, smtp or schedule
+  --only <name>   runtime, accept, sent, status, history, totals, memory, smtp, schedule or crm
   --rounds <n>    rounds, each of every contender (5)
   --seconds <n>   of each measurement (4)
   --workers <n>   mails delivered at once by a worker (64)
   --mails <n>     mails that history is measured with (10000000)
+  --members <n>   members that the CRM is measured with (1000000)
   --json          the result as JSON on stdout
   --save          the result into ops/bench/results
   --profile       a CPU profile of each of our processes into ops/bench/results, and what it says in short
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     seconds: { type: "string", default: "4" },
     workers: { type: "string", default: "64" },
     mails: { type: "string", default: "10000000" },
+    members: { type: "string", default: "1000000" },
     json: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
@@ -52,6 +54,7 @@ const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
   history: async (plan) => (await import("./history.ts")).measureHistory(plan),
   totals: async (plan) => (await import("./totals.ts")).measureTotals(plan),
   memory: async (plan) => (await import("./memory.ts")).measureMemory(plan),
+  crm: async (plan) => (await import("./crm-read.ts")).measureCrmRead(plan),
   schedule: async (plan) => (await import("./schedule.ts")).measureSchedule(plan),
   async smtp(plan) {
     await installPeers(tell);
@@ -69,10 +72,11 @@ async function main(): Promise<number> {
     seconds: Number(options.seconds),
     workers: Number(options.workers),
     mails: Number(options.mails),
+    members: Number(options.members),
     profile: options.profile,
     tell,
   };
-  const isWhole = [plan.rounds, plan.seconds, plan.workers, plan.mails].every(
+  const isWhole = [plan.rounds, plan.seconds, plan.workers, plan.mails, plan.members].every(
     (value) => Number.isInteger(value) && value > 0,
   );
   if (chosen.length === 0 || !isWhole) {

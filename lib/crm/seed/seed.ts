@@ -16,6 +16,10 @@ import {
 import { defineDraw, insertMembers, insertMessages, insertSearch, insertStays, insertTagged } from "./people.sql.ts";
 import * as words from "./words.ts";
 
+export interface Seeding extends Pick<Context, "secrets" | "clock"> {
+  db: Pick<Context["db"], "url">;
+}
+
 export interface SeedOptions {
   members: number;
   /** The same one makes the same people. */
@@ -55,7 +59,7 @@ const atOnce = 50_000;
  * All in one transaction, then vacuumed and analysed: a million members take about two minutes. Indexes go and are built
  * again over the whole, so a system that runs meanwhile waits. Throws `has_members` where it must not.
  */
-export async function seedCrm(ctx: Pick<Context, "db" | "secrets" | "clock">, options: SeedOptions): Promise<Seeded> {
+export async function seedCrm(ctx: Seeding, options: SeedOptions): Promise<Seeded> {
   const db = new Client({ connectionString: ctx.db.url });
   await db.connect();
   try {
