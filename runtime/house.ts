@@ -31,6 +31,8 @@ export interface RuntimeSettings {
   /** Strict and quiet: no reply checks, no restart hints, JSON logs. */
   production: boolean;
   defaults: Defaults;
+  /** Where files that come with forms wait for the end of their call. Default: the system's folder for such. */
+  uploadFolder?: string;
   broker?: Broker;
   /** Whether this process is the one to run this tick. Without it, every process runs every tick. */
   claimTick?: (name: string, at: Date) => Promise<boolean>;

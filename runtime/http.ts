@@ -29,7 +29,31 @@ export interface LargeStrings<Sink extends StringSink> {
   open(ctx: Context): Sink;
 }
 
-export interface HttpRequest<Caller = unknown, P = unknown, Q = unknown, B = unknown, Sink = StringSink> {
+/** A file of a form, on disk until the call is over: what is to stay is copied or moved by then. */
+export interface UploadedFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** What the client says of it. */
+  readonly filename: string | undefined;
+  readonly contentType: string;
+}
+
+/** A file that a form must have. */
+export interface FilePart {
+  maxBytes: Setting<number>;
+  description?: string;
+}
+
+export type FileParts = Readonly<Record<string, FilePart>>;
+
+export interface HttpRequest<
+  Caller = unknown,
+  P = unknown,
+  Q = unknown,
+  B = unknown,
+  Sink = StringSink,
+  F extends string = string,
+> {
   readonly params: P;
   readonly query: Q;
   readonly body: B;
@@ -40,7 +64,9 @@ export interface HttpRequest<Caller = unknown, P = unknown, Q = unknown, B = unk
   /** A request header by its lower-case name. */
   header(name: string): string | undefined;
   readonly ip: string | undefined;
-  /** SHA-256 of the body as it was sent, in hex; empty without a body. Tells a repeated request from a changed one. */
+  /** The files of a form, by their names. */
+  readonly files: Readonly<Record<F, UploadedFile>>;
+  /** SHA-256 of a JSON body as it was sent, in hex; empty without one. Tells a repeated request from a changed one. */
   bodyHash(): string;
   /** The sink that took a large string, by the text that stands in its place; undefined for a text that is itself. */
   readonly large: (text: string) => Sink | undefined;
@@ -54,6 +80,7 @@ export interface HttpContract<
   R extends TSchema,
   S extends number,
   Sink extends StringSink = StringSink,
+  F extends FileParts = FileParts,
 > extends Limits {
   /** One line for the API documentation. */
   summary?: string;
@@ -64,8 +91,10 @@ export interface HttpContract<
   /** An object schema for the path's parameters. Text is turned into numbers and booleans where the schema asks for them. */
   params?: P;
   query?: Q;
-  /** JSON body. */
+  /** JSON body; with `files`, the texts of the form, turned into numbers and booleans as those of a query. */
   body?: B;
+  /** The body is a form (multipart/form-data) with these files, each once. They wait on disk, and go when the call ends. */
+  files?: F;
   /** Largest body in bytes. Default: the runtime's. */
   bodyLimit?: Setting<number>;
   /** Strings of the body that are too large for memory. The handler gets to what took them by `request.large`. */
@@ -130,13 +159,14 @@ function route(method: Method, style: Style) {
     B extends TSchema | undefined = undefined,
     const S extends number = 200,
     Sink extends StringSink = never,
+    const F extends FileParts = Record<never, FilePart>,
   >(
     path: string,
-    contract: HttpContract<Caller, P, Q, B, R, S, Sink>,
+    contract: HttpContract<Caller, P, Q, B, R, S, Sink, F>,
   ) => ({
     handle(
       handler: (
-        request: HttpRequest<Caller, Given<P>, Given<Q>, Given<B>, Sink>,
+        request: HttpRequest<Caller, Given<P>, Given<Q>, Given<B>, Sink, keyof F & string>,
         ctx: Context,
       ) => Promise<Static<R> | Reply<S, Static<R>>> | Static<R> | Reply<S, Static<R>>,
     ): HttpFunction {

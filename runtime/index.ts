@@ -4,7 +4,16 @@ export type { Broker, Outcome } from "./broker.ts";
 export { checked } from "./checked.ts";
 export { from, type Call, type Clock, type Context, type Logger, type Resources } from "./context.ts";
 export { EventStream, eventsOf, eventStream, type ServerEvent } from "./events.ts";
-export { http, redirect, reply, Reply, type HttpRequest, type LargeStrings, type StringSink } from "./http.ts";
+export {
+  http,
+  redirect,
+  reply,
+  Reply,
+  type HttpRequest,
+  type LargeStrings,
+  type StringSink,
+  type UploadedFile,
+} from "./http.ts";
 export { Problem, problems, type Detail, type ProblemKind } from "./problem.ts";
 export { queue } from "./queue.ts";
 export { schedule } from "./schedule.ts";

@@ -45,21 +45,25 @@ export function tryFunction(definition: AnyFunction, { resources = {}, clock, on
   );
   const loaded: Loaded = { name: "tried", file: "tried.ts", definition, hash: "test", inputs: [] };
   return {
-    /** Calls an HTTP function. A body that is not a string is sent as JSON. */
+    /** Calls an HTTP function. A body that is neither text nor a form is sent as JSON. */
     async fetch(path: string, init: Omit<RequestInit, "body"> & { body?: unknown } = {}): Promise<Response> {
       const http = httpTrigger(host);
       await http.mount(loaded);
       const { body, ...rest } = init;
       const headers = new Headers(init.headers);
-      if (body !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
+      const form = body instanceof FormData ? new Response(body) : undefined;
+      const type = form?.headers.get("content-type") ?? "application/json";
+      if (body !== undefined && !headers.has("content-type")) headers.set("content-type", type);
       const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+      // As bytes: undici throws where nobody catches it when a form that it encodes is not read to its end.
+      const sent = form ? await form.arrayBuffer() : text;
       return heldOpen(
         http.fetch(
           new Request(new URL(path, "http://localhost"), {
             method: definition.kind === "http" ? definition.method : "GET",
             ...rest,
             headers,
-            ...(text !== undefined && { body: text }),
+            ...(sent !== undefined && { body: sent }),
           }),
         ),
       );

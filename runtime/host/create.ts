@@ -1,4 +1,5 @@
 /** Makes the host that triggers work with: of a whole runtime, or of one function that is run by hand. */
+import { tmpdir } from "node:os";
 import type { Broker } from "../broker.ts";
 import type { Clock, Logger, Resources } from "../context.ts";
 import type { RuntimeSettings } from "../house.ts";
@@ -53,6 +54,7 @@ export function createHost(options: HostOptions, metrics: Metrics): Host & { set
     broker,
     timeLimits: new TimeLimits(),
     defaults: settings.defaults,
+    uploadFolder: settings.uploadFolder ?? tmpdir(),
     checkReplies: !settings.production,
     newContext: callContexts(resources, clock, background, options.isStopping, options.tracer),
     tracer: options.tracer,

@@ -39,6 +39,8 @@ export interface Host {
   readonly metrics: Metrics;
   readonly timeLimits: TimeLimits;
   readonly defaults: Defaults;
+  /** Where files that come with forms wait for the end of their call. */
+  readonly uploadFolder: string;
   /** Check every reply against its contract: in development and in tests. */
   readonly checkReplies: boolean;
   readonly broker: Broker | undefined;

@@ -14,6 +14,7 @@ import type { Style } from "../style.ts";
 import { Answer, problemAnswer } from "./answer.ts";
 import { ClientGone, readJson, type BodyContract } from "./body.ts";
 import { EventBody } from "./event-body.ts";
+import { readForm, type FormContract } from "./form.ts";
 import type { Incoming } from "./incoming.ts";
 import { requestId } from "./request-id.ts";
 import { paramReader, queryReader, RequestView } from "./request-view.ts";
@@ -27,6 +28,7 @@ export interface Compiled {
   body: Checker | undefined;
   bodyLimit: number;
   largeStrings: LargeStrings<StringSink> | undefined;
+  form: FormContract | undefined;
   /** Checks replies, where that is on. */
   returns: Checker | undefined;
   status: number;
@@ -44,11 +46,20 @@ export function compileContract(host: Host, { contract, style, handler }: HttpFu
   const { resources, defaults } = host;
   const part = (schema: typeof contract.params) => schema && { coerce: coercion(schema), checker: compile(schema) };
   const status = contract.status ?? 200;
+  const bodyLimit = settle(contract.bodyLimit ?? defaults.bodyLimit, resources);
   return {
     params: part(contract.params),
     query: part(contract.query),
     body: contract.body && compile(contract.body),
-    bodyLimit: settle(contract.bodyLimit ?? defaults.bodyLimit, resources),
+    bodyLimit,
+    form: contract.files && {
+      bodyLimit,
+      files: Object.fromEntries(
+        Object.entries(contract.files).map(([name, { maxBytes }]) => [name, { maxBytes: settle(maxBytes, resources) }]),
+      ),
+      folder: host.uploadFolder,
+      coerce: coercion(contract.body ?? {}),
+    },
     largeStrings: contract.largeStrings,
     returns: host.checkReplies ? compile(contract.returns) : undefined,
     status: typeof status === "number" ? status : (status[0] ?? 200),
@@ -133,6 +144,9 @@ export class HttpCall extends Limited implements CallSource {
 
   #leave(answer: Answer): void {
     this.#answer(answer);
+    // Work that it has left behind holds its context, and would hold all that came with it.
+    this.#request.read = undefined;
+    this.#returned = undefined;
     this.#host.timeLimits.delete(this);
     // A stream belongs to the call: until it has been closed, code of this version may run.
     if (answer.body instanceof Readable && !answer.body.closed) answer.body.once("close", () => this.#version.leave());
@@ -208,10 +222,12 @@ export class HttpCall extends Limited implements CallSource {
       request.query = compiled.query.coerce(queryReader(incoming.search));
       compiled.query.checker.check(request.query, "query");
     }
-    if (compiled.body) {
-      request.read = await readJson(incoming, this.#bodyContract(), this.#ctx);
+    if (compiled.form || compiled.body) {
+      request.read = compiled.form
+        ? await readForm(incoming, compiled.form, this.#ctx)
+        : await readJson(incoming, this.#bodyContract(), this.#ctx);
       if (!this.#reply) throw new ClientGone("Its time was up before its request was complete");
-      compiled.body.check(request.read.value, "body");
+      compiled.body?.check(request.read.value, "body");
     }
     return this.#success(await compiled.handler(request, this.#ctx));
   }

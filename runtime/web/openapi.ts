@@ -1,7 +1,7 @@
 /** OpenAPI 3.1, made from the contracts. TypeBox schemas are JSON Schema already. */
 import type { TSchema } from "typebox";
 import type { Loaded } from "../host/slot.ts";
-import type { HttpFunction } from "../http.ts";
+import type { FilePart, HttpFunction } from "../http.ts";
 import { problems, type ProblemKind } from "../problem.ts";
 import type { Style } from "../style.ts";
 import { hasNoBody, isRedirect } from "./status.ts";
@@ -68,12 +68,31 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
         return { name: header, in: "header", description, schema: { type: "string" } };
       }),
     ],
-    ...(contract.body && {
-      requestBody: { required: true, content: { "application/json": { schema: contract.body } } },
-    }),
+    ...((contract.body || contract.files) && { requestBody: requestBody(contract) }),
     ...(contract.access.scheme && { security: [{ [contract.access.scheme.name]: [] }] }),
     responses,
   };
+}
+
+function requestBody({ body, files }: HttpFunction["contract"]): Json {
+  if (!files) return { required: true, content: { "application/json": { schema: body } } };
+  const { properties = {}, required = [] } = (body ?? {}) as { properties?: Json; required?: readonly string[] };
+  const file = ({ description }: FilePart) => ({
+    type: "string",
+    format: "binary",
+    ...(description && { description }),
+  });
+  const parts = Object.fromEntries(Object.entries(files).map(([name, part]) => [name, file(part)]));
+  const schema = {
+    type: "object",
+    properties: { ...parts, ...properties },
+    required: [...Object.keys(files), ...required.filter((name) => !hasDefault(properties[name]))],
+  };
+  return { required: true, content: { "multipart/form-data": { schema } } };
+}
+
+function hasDefault(property: unknown): boolean {
+  return typeof property === "object" && property !== null && "default" in property;
 }
 
 /** Media type and schema of a success. What is not JSON says so itself, and has no envelope. */
@@ -85,8 +104,10 @@ function contentOf(returns: TSchema, style: Style, status: number): [type: strin
 /** The contract's own problems, and those that the runtime answers for such a contract. */
 function problemsOf(contract: HttpFunction["contract"]): readonly ProblemKind[] {
   const kinds = [...(contract.access.problems ?? []), ...(contract.problems ?? [])];
-  if (contract.params || contract.query || contract.body) kinds.push(problems.invalidRequest);
-  if (contract.body) kinds.push(problems.invalidJson, problems.requestTooLarge, problems.unsupportedMediaType);
+  const hasBody = contract.body || contract.files;
+  if (contract.params || contract.query || hasBody) kinds.push(problems.invalidRequest);
+  if (contract.body && !contract.files) kinds.push(problems.invalidJson);
+  if (hasBody) kinds.push(problems.requestTooLarge, problems.unsupportedMediaType);
   return kinds;
 }
 

@@ -1,5 +1,5 @@
 /** A request as its handler sees it. */
-import type { HttpRequest, StringSink } from "../http.ts";
+import type { HttpRequest, StringSink, UploadedFile } from "../http.ts";
 import { problems } from "../problem.ts";
 import type { Body } from "./body.ts";
 import type { Incoming } from "./incoming.ts";
@@ -34,6 +34,10 @@ export class RequestView implements HttpRequest {
 
   bodyHash(): string {
     return this.read?.hash() ?? "";
+  }
+
+  get files(): Readonly<Record<string, UploadedFile>> {
+    return this.read?.files ?? {};
   }
 
   get large(): (text: string) => StringSink | undefined {
