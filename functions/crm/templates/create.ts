@@ -3,7 +3,7 @@ import { problems } from "#runtime";
 import { user } from "#lib/crm/access.ts";
 import { createTemplate } from "#lib/crm/templates/store.ts";
 import { crmApi } from "../_api.ts";
-import { optionalSettings, TemplateInfo, templateInfo, TemplateType } from "./_template.ts";
+import { optionalSettings, TemplateInfo, templateInfo, TemplateType } from "../_template.ts";
 
 export default crmApi
   .post("/api/v1/templates", {

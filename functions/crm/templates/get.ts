@@ -3,7 +3,7 @@ import { user } from "#lib/crm/access.ts";
 import { templateNotFound } from "#lib/crm/problems.ts";
 import { readTemplate } from "#lib/crm/templates/store.ts";
 import { crmApi, IdOf } from "../_api.ts";
-import { TemplateInfo, templateInfo } from "./_template.ts";
+import { TemplateInfo, templateInfo } from "../_template.ts";
 
 export default crmApi
   .get("/api/v1/templates/:id", {

@@ -4,7 +4,7 @@ import { user } from "#lib/crm/access.ts";
 import { pageOf, PageOf, Paging, shown } from "#lib/crm/paging.ts";
 import { listTemplates } from "#lib/crm/templates/store.ts";
 import { crmApi } from "../_api.ts";
-import { TemplateLine, TemplateType } from "./_template.ts";
+import { TemplateLine, TemplateType } from "../_template.ts";
 
 export default crmApi
   .get("/api/v1/templates", {

@@ -4,7 +4,7 @@ import { user } from "#lib/crm/access.ts";
 import { templateNotFound } from "#lib/crm/problems.ts";
 import { updateTemplate } from "#lib/crm/templates/store.ts";
 import { crmApi, IdOf } from "../_api.ts";
-import { optionalSettings, TemplateInfo, templateInfo, TemplateType } from "./_template.ts";
+import { optionalSettings, TemplateInfo, templateInfo, TemplateType } from "../_template.ts";
 
 export default crmApi
   .put("/api/v1/templates/:id", {

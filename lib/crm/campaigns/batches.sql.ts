@@ -138,8 +138,8 @@ export const settleBatches: Statement<SettleRow, Settled> = {
         sent_at = CASE held.state WHEN 'sent' THEN now() END,
         due_at = now() + make_interval(secs => CASE WHEN held.delay_ms > 0 THEN held.delay_ms / 1000.0
                                                     ELSE ${publishGraceSeconds} END),
-        sent_count = CASE held.state WHEN 'sent' THEN size - told_failed ELSE told_sent END,
-        failed_count = CASE WHEN held.state IN ('failed', 'unknown') THEN size - told_sent ELSE told_failed END
+        sent_count = CASE held.state WHEN 'sent' THEN b.size - told_failed ELSE told_sent END,
+        failed_count = CASE WHEN held.state IN ('failed', 'unknown') THEN b.size - told_sent ELSE told_failed END
       FROM held
       WHERE b.campaign_id = held.campaign_id AND b.batch = held.batch
         AND b.state = 'sending' AND b.attempt = held.attempt

@@ -1,10 +1,15 @@
 /** The words that campaigns share. */
 import type { QueueDeclaration } from "../../../runtime/broker.ts";
-import type { campaignStatuses, TargetAudience, trackings, TriggerCondition } from "../../resources/crm-entities.ts";
+import {
+  campaignStatuses,
+  trackings,
+  type TargetAudience,
+  type TriggerCondition,
+} from "../../resources/crm-entities.ts";
 
 export type CampaignStatus = (typeof campaignStatuses)[number];
 export type Tracking = (typeof trackings)[number];
-export type { TargetAudience, TriggerCondition };
+export { campaignStatuses, trackings, type TargetAudience, type TriggerCondition };
 
 export const recipientStatuses = ["pending", "sent", "opened", "clicked", "failed"] as const;
 export type RecipientStatus = (typeof recipientStatuses)[number];

@@ -7,7 +7,8 @@ import { LineUnavailable, type LineQuota } from "../../resources/line-reads.ts";
 import type { Queryable } from "../../resources/database.ts";
 import { campaignNotFound } from "../problems.ts";
 import { templateFaults } from "../templates/limits.ts";
-import { readTemplate, type StoredTemplate } from "../templates/store.ts";
+import { readTemplate } from "../templates/store.ts";
+import type { Template } from "../templates/template.ts";
 import { audienceCondition, countAudience, type Audience } from "./audience.ts";
 import { cannotRender, isIn, lineNotSet, quotaMissed } from "./problems.ts";
 import { publishBatches } from "./publish.ts";
@@ -111,7 +112,7 @@ export async function startDue(ctx: Context): Promise<void> {
   }
 }
 
-export function assertRenders(template: StoredTemplate): void {
+export function assertRenders(template: Template): void {
   const details = templateFaults(template);
   if (details.length > 0) throw cannotRender({ details });
 }

@@ -2,7 +2,7 @@
 import { Type, type Static } from "typebox";
 import { templateTypes } from "#lib/crm/templates/template.ts";
 import type { StoredTemplate } from "#lib/crm/templates/store.ts";
-import { Id, OrNull, Time } from "../_api.ts";
+import { Id, OrNull, Time } from "./_api.ts";
 
 export const TemplateType = Type.Enum([...templateTypes]);
 
