@@ -33,6 +33,7 @@ import { openNetworks } from "./lib/resources/networks.ts";
 import { openMailMetrics } from "./lib/resources/mail-metrics.ts";
 import { migrate } from "./lib/resources/migrations.ts";
 import { openParsingTurns } from "./lib/resources/parsing-turns.ts";
+import { openPms } from "./lib/resources/pms.ts";
 import { openRateLimits } from "./lib/resources/rate-limits.ts";
 import { openRecentCounts } from "./lib/resources/recent-counts.ts";
 import { openRedis, type Redis } from "./lib/resources/redis.ts";
@@ -155,6 +156,7 @@ async function open(config: Config, opening: Opening) {
     inbox: await openInbox(join(config.dataDir, "inbox")),
     autoResponses: openWatchedCache<readonly Rule[]>({ listener, channel: "auto_response", max: 1, unwatchedMs }),
     linePace: openLinePace({ ...config.line, redis }),
+    pms: config.pms.baseUrl ? own(openPms({ ...config.pms, baseUrl: config.pms.baseUrl })) : undefined,
     line: config.line.accessToken ? own(openLine({ token: config.line.accessToken, ...config.line })) : undefined,
     sendgrid: config.sendgrid && own(openSendGrid(config.sendgrid)),
     graph: own(openGraph()),
