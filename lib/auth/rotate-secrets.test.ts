@@ -4,6 +4,9 @@ import * as assert from "uvu/assert";
 import { aCaller, aMail, confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
 import { freshDatabase } from "../../ops/harness/test.ts";
 import { hashIdNumber, openIdNumber, sealIdNumber } from "../crm/members/id-number.ts";
+import { takeGuest } from "../crm/pms/link.ts";
+import { isFault, memberRecord } from "../crm/pms/records.ts";
+import { listReviews } from "../crm/pms/reviews.ts";
 import { acceptMail } from "../mail/accept.ts";
 import { jobRelay } from "../schedule/job-mail.ts";
 import { createJob } from "../schedule/jobs.ts";
@@ -86,6 +89,22 @@ test("the passwords of scheduled mail move over, too", async ({ open }) => {
     user: "u",
     password: `${confidential} relay`,
   });
+});
+
+test("guests of the PMS who wait for a decision move over", async ({ open }) => {
+  const before = await open(a);
+  const phone = "0912345678";
+  const members = "INSERT INTO members (source, phone) VALUES ('line', $1), ('crm', $1)";
+  await before.ctx.db.query(members, [phone]);
+  const record = memberRecord(before.ctx, { id: "G1", last_name: "王", phone, updated_at: "2025-10-08T10:00:00Z" });
+  if (isFault(record)) throw new Error(record.reason);
+  await before.ctx.db.transaction((tx) => takeGuest(before.ctx, tx, record, false));
+  assert.equal(await rotateSecrets((await open(b, a)).ctx), { resealed: 1, failed: [] });
+  const { items } = await listReviews((await open(b)).ctx, { page: 1, pageSize: 20, offset: 0 });
+  assert.equal(
+    items.map((review) => review.record),
+    [record],
+  );
 });
 
 test("the id numbers of members move over, and their hashes with them", async ({ open }) => {

@@ -2,6 +2,7 @@
 import { DatabaseError } from "pg";
 import type { Context } from "../../runtime/context.ts";
 import { hashIdNumber, idNumberPlace } from "../crm/members/id-number.ts";
+import { recordPlace } from "../crm/pms/records.ts";
 import { SecretFault } from "../resources/secrets.ts";
 import { passwordPlace } from "../schedule/job-mail.ts";
 import { relayPlace } from "../senders/own-relay.ts";
@@ -52,6 +53,13 @@ const sealedColumns: readonly SealedColumn[] = [
     assign: "id_number = $3, id_number_hash = $4",
     place: () => idNumberPlace,
     beside: hashIdNumber,
+  },
+  {
+    table: "pms_members",
+    id: "bigint",
+    sealed: "record",
+    assign: "record = $3",
+    place: () => recordPlace,
   },
 ];
 
