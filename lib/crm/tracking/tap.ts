@@ -13,7 +13,7 @@ const mostWaitMs = 1000;
 
 /** What asks before a person does, and says so: `line-poker` is what LINE fetches previews with. */
 const robots =
-  /bot\b|crawl|spider|slurp|preview|line-poker|facebookexternalhit|whatsapp|headless|python|curl\/|wget\/|go-http|okhttp/i;
+  /bot\b|crawl|spider|slurp|preview|line-poker|facebookexternalhit|slack-imgproxy|slackbot|whatsapp|skypeuripreview/i;
 
 export interface Visitor {
   method: string;
@@ -25,8 +25,7 @@ export function isPerson(visitor: Visitor): boolean {
   if (visitor.method !== "GET") return false;
   const purposes = ["sec-purpose", "purpose", "x-purpose", "x-moz"].map((name) => visitor.header(name));
   if (purposes.some((purpose) => purpose !== undefined && /prefetch|preview/i.test(purpose))) return false;
-  const agent = visitor.header("user-agent");
-  return agent !== undefined && !robots.test(agent);
+  return !robots.test(visitor.header("user-agent") ?? "");
 }
 
 /**
