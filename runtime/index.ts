@@ -4,6 +4,7 @@ export type { Broker, Outcome } from "./broker.ts";
 export { checked } from "./checked.ts";
 export { from, type Call, type Clock, type Context, type Logger, type Resources } from "./context.ts";
 export { EventStream, eventsOf, eventStream, type ServerEvent } from "./events.ts";
+export { fileIn, fileOf, FileReply, type FileOptions } from "./files.ts";
 export {
   http,
   redirect,

@@ -11,6 +11,13 @@ export interface EventBodyOptions {
   failed(error: unknown): void;
 }
 
+/** nginx holds a stream back unless it is told not to. */
+export const eventHeaders = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-store",
+  "x-accel-buffering": "no",
+};
+
 /** How often a stream is given a sign of life, in milliseconds: proxies close what is silent (HAProxy: 30 to 60 s). */
 const beatMs = 15_000;
 

@@ -7,13 +7,15 @@ import type { Host } from "../host/host.ts";
 import type { CallStats } from "../host/metrics.ts";
 import type { Slot, Version } from "../host/slot.ts";
 import { EventStream } from "../events.ts";
+import { FileReply } from "../files.ts";
 import { Limited } from "../host/time-limits.ts";
 import { Reply, type HttpFunction, type LargeStrings, type StringSink } from "../http.ts";
 import { Problem, problems } from "../problem.ts";
 import type { Style } from "../style.ts";
 import { Answer, problemAnswer } from "./answer.ts";
 import { ClientGone, readJson, type BodyContract } from "./body.ts";
-import { EventBody } from "./event-body.ts";
+import { EventBody, eventHeaders } from "./event-body.ts";
+import { fileAnswer } from "./file-answer.ts";
 import { readForm, type FormContract } from "./form.ts";
 import type { Incoming } from "./incoming.ts";
 import { requestId } from "./request-id.ts";
@@ -239,7 +241,7 @@ export class HttpCall extends Limited implements CallSource {
     return { ...compiled, checkBody: (body) => access.checkBody?.(body, this.#request, this.#ctx) };
   }
 
-  #success(result: unknown): Answer {
+  #success(result: unknown): Answer | Promise<Answer> {
     const { compiled } = this.#version;
     let body = result;
     let { status } = compiled;
@@ -251,6 +253,7 @@ export class HttpCall extends Limited implements CallSource {
     }
     this.#returned = body;
     if (body instanceof EventStream) return new Answer(status, { ...eventHeaders, ...headers }, this.#events(body));
+    if (body instanceof FileReply) return fileAnswer(body, status, this.#incoming, headers);
     if (compiled.returns) checkReply(compiled.returns, body);
     const data = compiled.style.envelope ? compiled.style.envelope(body, status) : body;
     const empty = hasNoBody(status);
@@ -287,13 +290,6 @@ export class HttpCall extends Limited implements CallSource {
 function discard({ body }: Answer): void {
   if (body instanceof Readable) body.destroy();
 }
-
-/** nginx holds a stream back unless it is told not to. */
-const eventHeaders = {
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-store",
-  "x-accel-buffering": "no",
-};
 
 function checkReply(returns: Checker, body: unknown): void {
   const [fault] = returns.faults(body);
