@@ -3,7 +3,7 @@ import jwt from "jsonwebtoken";
 import type { Access, AccessRequest } from "../../runtime/access.ts";
 import type { Context, Resources } from "../../runtime/context.ts";
 import { rateLimited, refusedBy } from "../rate-limited.ts";
-import type { Role } from "../resources/crm-entities.ts";
+import type { Role } from "./values.ts";
 import { invalidToken, missingToken, notAllowed } from "./problems.ts";
 
 /** Who calls. */

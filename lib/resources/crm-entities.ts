@@ -1,8 +1,19 @@
 /** What MikroORM knows of the CRM's tables. Lists, searches and delivery go through SQL of their own. */
 import { defineEntity, p } from "@mikro-orm/core";
-
-export const roles = ["admin", "marketing", "customer_service"] as const;
-export type Role = (typeof roles)[number];
+import type {
+  autoResponseTriggers,
+  campaignStatuses,
+  genders,
+  memberSources,
+  Role,
+  tagSources,
+  tagTypes,
+  TargetAudience,
+  TemplateButton,
+  templateTypes,
+  trackings,
+  TriggerCondition,
+} from "./crm-values.ts";
 
 const id = () => p.bigint("number").primary().autoincrement();
 const reference = (column: string) => p.bigint("number").name(column);
@@ -26,9 +37,6 @@ export const User = defineEntity({
     updatedAt: updatedAt(),
   },
 });
-
-export const genders = ["male", "female", "other"] as const;
-export const memberSources = ["line", "crm", "system"] as const;
 
 export const Member = defineEntity({
   name: "Member",
@@ -59,9 +67,6 @@ export const Member = defineEntity({
   },
 });
 
-export const tagTypes = ["member", "interaction"] as const;
-export const tagSources = ["api", "manual"] as const;
-
 export const Tag = defineEntity({
   name: "Tag",
   tableName: "tags",
@@ -79,14 +84,6 @@ export const Tag = defineEntity({
     updatedAt: updatedAt(),
   },
 });
-
-export const templateTypes = ["text", "text_button", "image_click", "image_card"] as const;
-
-export interface TemplateButton {
-  label: string;
-  action_url?: string | null;
-  interaction_tag_id?: number | null;
-}
 
 export const MessageTemplate = defineEntity({
   name: "MessageTemplate",
@@ -123,18 +120,6 @@ export const TemplateCarouselItem = defineEntity({
   },
 });
 
-export const campaignStatuses = ["draft", "scheduled", "sending", "sent", "failed", "cancelled"] as const;
-export const trackings = ["member", "aggregate"] as const;
-
-export type TargetAudience =
-  { type: "all" } | { type: "tags"; include_tags?: number[]; exclude_tags?: number[]; tags_mode?: "any" | "all" };
-
-export interface TriggerCondition {
-  type: "friend_days";
-  /** Days since the member followed: from, to, both included. */
-  days_range: [number, number];
-}
-
 export const Campaign = defineEntity({
   name: "Campaign",
   tableName: "campaigns",
@@ -163,8 +148,6 @@ export const Campaign = defineEntity({
     updatedAt: updatedAt(),
   },
 });
-
-export const autoResponseTriggers = ["welcome", "keyword", "time"] as const;
 
 export const AutoResponse = defineEntity({
   name: "AutoResponse",

@@ -5,7 +5,7 @@ import { Client } from "pg";
 import { Type, type Static, type TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { signToken } from "../../lib/crm/access.ts";
-import type { Role } from "../../lib/resources/crm-entities.ts";
+import type { Role } from "../../lib/crm/values.ts";
 import { openSigningKey } from "../../lib/resources/signing-key.ts";
 import { systemClock } from "../../runtime/host/call.ts";
 import { freshDatabase } from "../harness/test.ts";

@@ -5,7 +5,7 @@ import type { CrmUser } from "#lib/crm/access.ts";
 import type { ListedRow } from "#lib/crm/members/list.ts";
 import { shownIdNumber, type MemberRow } from "#lib/crm/members/members.ts";
 import { PlainText } from "#lib/plain-text.ts";
-import { genders, memberSources, tagTypes } from "#lib/resources/crm-entities.ts";
+import { genders, memberSources, tagTypes } from "#lib/crm/values.ts";
 import { Day, OrNull, Time } from "../_api.ts";
 
 export const TagOfMember = Type.Object({ id: Type.Integer(), name: Type.String(), type: Type.Enum([...tagTypes]) });

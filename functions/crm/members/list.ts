@@ -4,7 +4,7 @@ import { anyUser } from "#lib/crm/access.ts";
 import { listMembers, sortings } from "#lib/crm/members/list.ts";
 import { PageOf, pageOf, Paging, shown } from "#lib/crm/paging.ts";
 import { PlainText } from "#lib/plain-text.ts";
-import { memberSources } from "#lib/resources/crm-entities.ts";
+import { memberSources } from "#lib/crm/values.ts";
 import { crmApi, idsOf, IdList } from "../_api.ts";
 import { ListedMember, listedMember } from "./_member.ts";
 

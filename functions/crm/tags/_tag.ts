@@ -2,7 +2,7 @@
 import { Type, type Static } from "typebox";
 import type { TagRow } from "#lib/crm/tags/tags.ts";
 import { PlainText } from "#lib/plain-text.ts";
-import { tagSources, tagTypes } from "#lib/resources/crm-entities.ts";
+import { tagSources, tagTypes } from "#lib/crm/values.ts";
 import { Id, OrNull, Time } from "../_api.ts";
 
 export const TagType = Type.Enum([...tagTypes]);

@@ -1,11 +1,6 @@
 /** The words that campaigns share. */
 import type { QueueDeclaration } from "../../../runtime/broker.ts";
-import {
-  campaignStatuses,
-  trackings,
-  type TargetAudience,
-  type TriggerCondition,
-} from "../../resources/crm-entities.ts";
+import { campaignStatuses, trackings, type TargetAudience, type TriggerCondition } from "../values.ts";
 
 export type CampaignStatus = (typeof campaignStatuses)[number];
 export type Tracking = (typeof trackings)[number];

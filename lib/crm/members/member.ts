@@ -2,7 +2,7 @@
 import type { Context } from "../../../runtime/context.ts";
 import type { Detail } from "../../../runtime/problem.ts";
 import { parseAddress } from "../../mail/address.ts";
-import type { genders } from "../../resources/crm-entities.ts";
+import type { genders } from "../values.ts";
 import { isIdNumber, normalIdNumber } from "./id-number.ts";
 
 export type Gender = (typeof genders)[number];

@@ -8,7 +8,7 @@ import { Value } from "typebox/value";
 import type { Context } from "../../../runtime/context.ts";
 import type { HouseTools } from "../../../runtime/house.ts";
 import { problems } from "../../../runtime/problem.ts";
-import { roles, type Role } from "../../resources/crm-entities.ts";
+import { roles, type Role } from "../values.ts";
 import { mostPerPage } from "../../paging.ts";
 import { pageOf } from "../paging.ts";
 import { userNotFound } from "../problems.ts";

@@ -1,7 +1,7 @@
 /** Signing in: a password for a token that holds an hour. */
 import type { Context } from "../../../runtime/context.ts";
 import { refusedBy } from "../../rate-limited.ts";
-import type { Role } from "../../resources/crm-entities.ts";
+import type { Role } from "../values.ts";
 import { signToken, type CrmUser } from "../access.ts";
 import { invalid, invalidToken, wrongCredentials } from "../problems.ts";
 import { hashPassword, isPassword } from "./passwords.ts";

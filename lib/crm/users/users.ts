@@ -3,7 +3,8 @@ import { LockMode, UniqueConstraintViolationException, type InferEntity } from "
 import { Type } from "typebox";
 import type { Context } from "../../../runtime/context.ts";
 import { PlainText } from "../../plain-text.ts";
-import { roles, User, type Role } from "../../resources/crm-entities.ts";
+import { User } from "../../resources/crm-entities.ts";
+import { roles, type Role } from "../values.ts";
 import type { Found, Page } from "../paging.ts";
 import { invalid, lastAdmin, taken, userNotFound } from "../problems.ts";
 import { hashPassword, NewPassword } from "./passwords.ts";
