@@ -101,6 +101,7 @@ async function readLarge({ source }: Incoming, contract: BodyContract, ctx: Cont
   try {
     await receive(source, { limit, take, signal: ctx.signal });
     if (!rest.isUtf8()) throw notUtf8();
+    ctx.signal.addEventListener("abort", () => share.release(), { once: true });
     await share.take(rest.length * parsedShare);
     if (ctx.signal.aborted) throw new ClientGone("Nobody waits for an answer", { cause: ctx.signal.reason });
     const value = parse(rest.toString(), strings.sinks().length === 0);

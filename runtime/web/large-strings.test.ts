@@ -40,7 +40,7 @@ interface Read {
 
 /** Feeds chunks; `<n>` stands in the value for the n-th large string. */
 async function read(chunks: Iterable<Buffer>, over = 8): Promise<Read> {
-  const rest = new TextBuffer(new MemoryBudget(2 ** 30).share());
+  const rest = new TextBuffer(new MemoryBudget(2 ** 30, 60_000).share());
   const sinks: Kept[] = [];
   const open = () => {
     const sink = new Kept();

@@ -1,5 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Problem } from "../problem.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 
 /** Whether a promise is settled by now. */
@@ -9,14 +10,14 @@ async function isSettled(promise: Promise<void> | undefined): Promise<boolean> {
 }
 
 test("within the budget nobody waits", () => {
-  const budget = new MemoryBudget(100);
+  const budget = new MemoryBudget(100, 60_000);
   const [one, two] = [budget.share(), budget.share()];
   assert.is(one.take(60), undefined);
   assert.is(two.take(40), undefined);
 });
 
 test("beyond it one goes on, however much he takes; the others wait for him or for room, in their order", async () => {
-  const budget = new MemoryBudget(100);
+  const budget = new MemoryBudget(100, 60_000);
   const [one, two, three, four] = [budget.share(), budget.share(), budget.share(), budget.share()];
   assert.is(two.take(50), undefined);
   assert.is(one.take(60), undefined, "he is the one");
@@ -35,7 +36,7 @@ test("beyond it one goes on, however much he takes; the others wait for him or f
 });
 
 test("who ends while waiting waits no longer, and holds nothing up", async () => {
-  const budget = new MemoryBudget(100);
+  const budget = new MemoryBudget(100, 60_000);
   const [one, two, three] = [budget.share(), budget.share(), budget.share()];
   assert.is(one.take(200), undefined);
   const second = two.take(50);
@@ -51,7 +52,7 @@ test("who ends while waiting waits no longer, and holds nothing up", async () =>
 });
 
 test("however many grow at once, all get through", async () => {
-  const budget = new MemoryBudget(100);
+  const budget = new MemoryBudget(100, 60_000);
   let grown = 0;
   const grow = async () => {
     const share = budget.share();
@@ -61,6 +62,20 @@ test("however many grow at once, all get through", async () => {
   };
   await Promise.all(Array.from({ length: 50 }, grow));
   assert.is(grown, 5000);
+});
+
+test("who waits for too long is refused, and holds up nobody", async () => {
+  const budget = new MemoryBudget(100, 10);
+  const [one, two, three] = [budget.share(), budget.share(), budget.share()];
+  assert.is(one.take(200), undefined);
+  const refusal = await two.take(10)?.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  assert.is(refusal instanceof Problem && refusal.status, 503);
+  two.release();
+  one.release();
+  assert.is(three.take(100), undefined);
 });
 
 test.run();

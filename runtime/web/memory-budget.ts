@@ -1,14 +1,27 @@
-/** How much of requests may be in memory at once: together a budget, and beyond it one request at a time. */
+/**
+ * How much of requests may be in memory at once: together a budget, and beyond it one request at a time. Who has to wait
+ * for too long is refused with `overloaded`.
+ */
+import { problems } from "../problem.ts";
+
+interface Waiting {
+  share: MemoryShare;
+  bytes: number;
+  proceed: () => void;
+  late: NodeJS.Timeout;
+}
 
 export class MemoryBudget {
   readonly #bytes: number;
   #used = 0;
   /** The one that may go past the budget. It always gets on, so whoever waits has somebody to wait for. */
   #beyond: MemoryShare | undefined;
-  #waiting: { share: MemoryShare; bytes: number; proceed: () => void }[] = [];
+  readonly #longestWaitMs: number;
+  #waiting: Waiting[] = [];
 
-  constructor(bytes: number) {
+  constructor(bytes: number, longestWaitMs: number) {
     this.#bytes = bytes;
+    this.#longestWaitMs = longestWaitMs;
   }
 
   share(): MemoryShare {
@@ -18,7 +31,19 @@ export class MemoryBudget {
   take(share: MemoryShare, bytes: number): Promise<void> | undefined {
     const isNext = this.#waiting.length === 0 || share === this.#beyond;
     if (isNext && this.#admits(share, bytes)) return undefined;
-    return new Promise((proceed) => void this.#waiting.push({ share, bytes, proceed }));
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((other) => other.late !== late);
+        reject(
+          problems.overloaded({ message: "Too many large requests are under way", headers: { "retry-after": "5" } }),
+        );
+      }, this.#longestWaitMs);
+      const proceed = () => {
+        clearTimeout(late);
+        resolve();
+      };
+      this.#waiting.push({ share, bytes, proceed, late });
+    });
   }
 
   give(share: MemoryShare): void {

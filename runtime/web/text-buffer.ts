@@ -5,7 +5,7 @@ import type { MemoryShare } from "./memory-budget.ts";
 const firstCapacity = 16 * 1024;
 
 export class TextBuffer {
-  #bytes = Buffer.allocUnsafe(0);
+  #bytes: Buffer<ArrayBuffer> = Buffer.from(new ArrayBuffer(0));
   #length = 0;
   readonly #share: MemoryShare;
 
@@ -28,9 +28,7 @@ export class TextBuffer {
   }
 
   #growTo(capacity: number, piece: Buffer): undefined {
-    const larger = Buffer.allocUnsafeSlow(capacity);
-    this.#bytes.copy(larger, 0, 0, this.#length);
-    this.#bytes = larger;
+    this.#bytes = resized(this.#bytes, capacity);
     this.#copy(piece);
   }
 
@@ -49,7 +47,7 @@ export class TextBuffer {
   }
 
   clear(): void {
-    this.#bytes = Buffer.alloc(0);
+    this.#bytes = resized(this.#bytes, 0);
     this.#length = 0;
   }
 
@@ -60,4 +58,9 @@ export class TextBuffer {
   toString(): string {
     return this.#bytes.toString("utf8", 0, this.#length);
   }
+}
+
+/** What was before is given back at once, and not when the collector of garbage finds it. */
+function resized({ buffer }: Buffer<ArrayBuffer>, capacity: number): Buffer<ArrayBuffer> {
+  return Buffer.from(buffer.transfer(capacity));
 }
