@@ -1,6 +1,7 @@
+import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { classify, type SmtpStep, type Verdict } from "./classify.ts";
+import { classify, type ProviderAnswer, type SmtpStep, type Verdict } from "./classify.ts";
 
 const now = Date.parse("2026-01-20T10:00:00Z");
 
@@ -131,6 +132,8 @@ test("addresses in a provider's words are not legible in the reason", () => {
   const detail = '5.1.1 <ann.lee@example.com>: no such user ("ann.lee@example.com")';
   const verdict = classify({ kind: "smtp", reply: 550, step: "envelope", detail }, now);
   assert.match(verdict.reason, '5.1.1 <an***@example.com>: no such user ("an***@example.com")');
+  const quoted = classify({ kind: "response", status: 400, detail: "no 'o'brien@example.com'" }, now);
+  assert.match(quoted.reason, "no 'o'***@example.com'");
   assert.not.match(classify({ kind: "response", status: 400, detail: "[bob@example.com] twice" }, now).reason, "bob@");
 });
 
@@ -153,5 +156,87 @@ for (const [retryAfter, ms] of waits) {
     assert.is(classify({ kind: "response", status: 429, retryAfter }, now).retryAfterMs, ms);
   });
 }
+
+const words = fc.option(fc.string({ unit: "binary", maxLength: 60 }), { nil: undefined });
+const retryAfters = fc.oneof(
+  words,
+  fc.maxSafeInteger().map(String),
+  fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
+  fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+  fc.constantFrom("-1", "1e9", "0x10", "Infinity", "NaN", "1.5", " ", "7, 8", "9".repeat(400)),
+);
+const responses = fc.record({
+  kind: fc.constant("response" as const),
+  status: fc.integer({ min: 100, max: 999 }),
+  retryAfter: retryAfters,
+  detail: words,
+  throttled: fc.boolean(),
+  nothingSent: fc.boolean(),
+});
+const failureCodes = fc.oneof(fc.string({ maxLength: 20 }), fc.constantFrom(...failures.map(([code]) => code)));
+const answers: fc.Arbitrary<ProviderAnswer> = fc.oneof(
+  responses,
+  fc.record({
+    kind: fc.constant("smtp" as const),
+    reply: fc.integer({ min: 200, max: 599 }),
+    step: fc.constantFrom<SmtpStep>("connection", "login", "envelope", "message"),
+    detail: words,
+    refused: fc.array(fc.integer({ min: 400, max: 599 }), { maxLength: 4 }),
+  }),
+  fc.record({ kind: fc.constant("failure" as const), code: failureCodes, connecting: fc.boolean() }),
+);
+const runs = { seed: 20_260_120, numRuns: 5000 };
+
+test("every answer has one verdict, with a reason, and a time to wait exactly where it is to be waited", () => {
+  fc.assert(
+    fc.property(answers, fc.date({ noInvalidDate: true }), (answer, at) => {
+      const { kind, code, reason, retryAfterMs } = classify(answer, at.getTime());
+      assert.ok(["accepted", "transient", "throttled", "permanent", "unknown"].includes(kind));
+      assert.ok(reason.length > 10 && (code !== "" || answer.kind === "failure"));
+      assert.is(retryAfterMs !== undefined, kind === "throttled");
+      if (retryAfterMs !== undefined) assert.ok(retryAfterMs >= 1000 && retryAfterMs <= 3_600_000, `${retryAfterMs}`);
+    }),
+    runs,
+  );
+});
+
+test("2xx alone is accepted, 4xx but for the known ones is never tried again", () => {
+  fc.assert(
+    fc.property(responses, (answer) => {
+      const { kind } = classify(answer, now);
+      const { status, throttled } = answer;
+      assert.is(kind === "accepted", status >= 200 && status <= 299);
+      if (status >= 400 && status <= 499 && !throttled && status !== 408 && status !== 429)
+        assert.is(kind, "permanent");
+      if (answer.nothingSent) assert.is.not(kind, "unknown");
+    }),
+    runs,
+  );
+});
+
+test("a failure is never taken for a success, nor for a refusal", () => {
+  fc.assert(
+    fc.property(failureCodes, fc.boolean(), (code, connecting) => {
+      const { kind } = classify({ kind: "failure", code, connecting }, now);
+      assert.ok(kind === "transient" || (kind === "unknown" && !connecting));
+    }),
+    runs,
+  );
+});
+
+test("no address in a provider's words is whole in the reason", () => {
+  fc.assert(
+    fc.property(words, fc.emailAddress(), words, (before = "", address, after = "") => {
+      const detail = `${before} <${address}>: ${after}`;
+      for (const kind of ["response", "smtp"] as const) {
+        const answer = kind === "smtp" ? { kind, reply: 550, step: "envelope" as const } : { kind, status: 400 };
+        const local = address.slice(0, address.lastIndexOf("@"));
+        const shown = classify({ ...answer, detail }, now).reason;
+        assert.ok(local.length < 4 || !shown.includes(address), shown);
+      }
+    }),
+    runs,
+  );
+});
 
 test.run();

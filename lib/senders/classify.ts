@@ -139,7 +139,7 @@ function refusals(replies: readonly number[]): string {
 /** A reason with the provider's words, in which no address is legible: they end up where addresses must not. */
 function withWords(reason: string, words: string | undefined): string {
   if (!words) return reason;
-  return `${reason}: ${words.replaceAll(/[^\s<>()[\]"',;:]+@[^\s<>()[\]"',;:]+/g, maskAddress)}`;
+  return `${reason}: ${words.replaceAll(/[^\s<>()[\]"',;:][^\s<>()[\]",;:]*@[^\s<>()[\]"',;:]+/g, maskAddress)}`;
 }
 
 /** `Retry-After` (RFC 9110, section 10.2.3): seconds or an HTTP date. */
