@@ -1,3 +1,6 @@
+import { domainToASCII } from "node:url";
+import * as fc from "fast-check";
+import addressparser from "nodemailer/lib/addressparser";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { hasControls, maskAddress, parseAddress } from "./address.ts";
@@ -86,6 +89,63 @@ test("what was parsed parses to itself", () => {
     const again = parseAddress(address);
     assert.is(typeof again === "string" ? again : again.address, address);
   }
+});
+
+/** Texts that are nearly addresses, or more than one: made of what parsers stumble over. */
+const pieces = fc.constantFrom(
+  ..."ann bob@x @ a.example b.example <ann@a.example> <eve@b.example> < > \" \\ , ; : ( ) [ ] ' ` | % ! . .. - _ é 王 ß ＠ ．".split(
+    " ",
+  ),
+  ..." |\t|\r\n|\0|\u0085|\u2028|\u00a0|\u00ad|\u200b|\u202e|\ud83d|xn--|xn--mnchen-3ya|=?utf-8?q?eve=40b.example?=|127.1".split(
+    "|",
+  ),
+);
+const texts = fc.oneof(
+  fc.array(pieces, { maxLength: 8 }).map((parts) => parts.join("")),
+  fc.emailAddress(),
+  fc.tuple(fc.string({ unit: "grapheme", maxLength: 12 }), fc.emailAddress()).map(([name, it]) => `${name} <${it}>`),
+  fc.tuple(fc.emailAddress(), pieces, fc.emailAddress()).map((parts) => parts.join("")),
+);
+const runs = { seed: 20_260_120, numRuns: 3000 };
+/** The domain as it is routed; what nodemailer reads has it as it was written. */
+const routed = (address: string) => domainToASCII(address.slice(address.lastIndexOf("@") + 1));
+
+test("whatever comes in, what comes out is one plain address and its domain, or a sentence", () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(texts, (text) => {
+      const parsed = parseAddress(text);
+      if (typeof parsed === "string") return void assert.match(parsed, /^(?:must|has|is) /);
+      taken++;
+      const { address, domain, name } = parsed;
+      assert.match(address, /^[^\s@<>()[\]\\,;:"]+@[a-z\d.-]+$/);
+      assert.not(hasControls(address + (name ?? "")));
+      assert.is(address.slice(address.indexOf("@") + 1), domain);
+      assert.equal(parseAddress(address), { address, domain, name: undefined });
+      if (name === undefined || name.length > 100) return;
+      const quoted = `"${name.replaceAll(/["\\]/g, "\\$&")}" <${address}>`;
+      assert.equal(parseAddress(quoted), parsed, "with its name it reads as the same");
+      const read = addressparser(quoted, { flatten: true }).map((one) => one.address);
+      assert.equal(read, [address], "also to nodemailer");
+    }),
+    runs,
+  );
+  assert.ok(taken > runs.numRuns / 10, `${taken} were taken`);
+});
+
+test("nodemailer reads what was parsed as that one address, and finds no other in what was given", () => {
+  fc.assert(
+    fc.property(texts, (text) => {
+      const parsed = parseAddress(text);
+      if (typeof parsed === "string") return;
+      assert.equal(addressparser(parsed.address, { flatten: true }), [{ address: parsed.address, name: "" }]);
+      // An unclosed comment swallows what follows it, and is part of a name here: only the parsed value is sent.
+      if (text.includes("(")) return;
+      const [one, ...others] = addressparser(text, { flatten: true });
+      if (one?.address && others.length === 0) assert.is(routed(one.address), parsed.domain, one.address);
+    }),
+    runs,
+  );
 });
 
 test("an address of the longest length that the API takes is read in no time, whatever it is made of", () => {
