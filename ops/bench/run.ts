@@ -14,7 +14,7 @@ import { table } from "./table.ts";
 
 const help = `npm run bench -- [options]
 
-  --only <name>   runtime, accept, sent, status, history, totals, memory, smtp, schedule or crm
+  --only <name>   runtime, accept, sent, status, history, totals, memory, smtp, schedule, crm or webhook
   --rounds <n>    rounds, each of every contender (5)
   --seconds <n>   of each measurement (4)
   --workers <n>   mails delivered at once by a worker (64)
@@ -54,6 +54,7 @@ const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
   history: async (plan) => (await import("./history.ts")).measureHistory(plan),
   totals: async (plan) => (await import("./totals.ts")).measureTotals(plan),
   memory: async (plan) => (await import("./memory.ts")).measureMemory(plan),
+  webhook: async (plan) => (await import("./crm-webhook.ts")).measureWebhook(plan),
   crm: async (plan) => (await import("./crm-read.ts")).measureCrmRead(plan),
   schedule: async (plan) => (await import("./schedule.ts")).measureSchedule(plan),
   async smtp(plan) {
