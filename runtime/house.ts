@@ -25,6 +25,8 @@ export interface RuntimeSettings {
   http: {
     port: number;
     host?: string;
+    /** Origins whose pages may call the functions, exactly as browsers send them. Without it, none may. */
+    corsOrigins?: readonly string[];
     /** Whether an address is that of a proxy whose X-Forwarded-For is believed. Without it, none is. */
     trustsProxy?: (address: string) => boolean;
   };

@@ -54,6 +54,7 @@ export function createHost(options: HostOptions, metrics: Metrics): Host & { set
     broker,
     timeLimits: new TimeLimits(),
     defaults: settings.defaults,
+    corsOrigins: settings.http.corsOrigins ?? [],
     uploadFolder: settings.uploadFolder ?? tmpdir(),
     checkReplies: !settings.production,
     newContext: callContexts(resources, clock, background, options.isStopping, options.tracer),

@@ -39,6 +39,8 @@ export interface Host {
   readonly metrics: Metrics;
   readonly timeLimits: TimeLimits;
   readonly defaults: Defaults;
+  /** Origins whose pages may call the functions. */
+  readonly corsOrigins: readonly string[];
   /** Where files that come with forms wait for the end of their call. */
   readonly uploadFolder: string;
   /** Check every reply against its contract: in development and in tests. */

@@ -9,6 +9,7 @@ import type { HttpFunction, Method } from "../http.ts";
 import { problems } from "../problem.ts";
 import { problemDetails, type Style } from "../style.ts";
 import { Answer, problemAnswer, toResponse } from "../web/answer.ts";
+import { corsOf } from "../web/cors.ts";
 import { fromEvent, type Incoming } from "../web/incoming.ts";
 import { compileContract, HttpCall, type HttpSlot, type HttpVersion, type RawParams } from "../web/http-call.ts";
 import { requestId } from "../web/request-id.ts";
@@ -39,7 +40,10 @@ export function httpTrigger(host: Host): HttpTrigger {
   app.handler = (event) =>
     new Promise((resolve) => dispatch(fromEvent(event), (answer) => resolve(toResponse(answer))));
 
-  function dispatch(incoming: Incoming, reply: (answer: Answer) => void): void {
+  const cors = corsOf(host.corsOrigins);
+
+  function dispatch(incoming: Incoming, answered: (answer: Answer) => void): void {
+    const reply = cors ? (answer: Answer) => answered(cors(incoming, answer)) : answered;
     const { method } = incoming;
     const found = findRoute(router, method === "HEAD" ? "GET" : method, incoming.path);
     if (found) return call(host, found.data, incoming, found.params, reply);
