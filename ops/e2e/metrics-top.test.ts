@@ -31,7 +31,8 @@ story("a look from a script shows functions, queues, providers and processes", a
   assert.is(code, 0);
   const seen = JSON.parse(stdout) as Top;
   assert.match(seen.functions.find((one) => one.function === "mail/send")?.version ?? "", /^[\da-f]{12}$/);
-  assert.equal(seen.queues.map(({ queue }) => queue).toSorted(), ["failed-mails", "mail-queue"]);
+  const queues = seen.queues.map(({ queue }) => queue);
+  for (const name of ["failed-mails", "mail-queue"]) assert.ok(queues.includes(name), queues.join());
   assert.equal(
     seen.providers.map(({ provider }) => provider),
     ["sandbox"],
