@@ -11,7 +11,7 @@ export type Sorting = (typeof sortings)[number];
 
 export interface Selection {
   source?: string | undefined;
-  /** Ids of tags. */
+  /** Ids of tags that are there; asked for all of them the smallest first, asked for any the largest. */
   tags: readonly number[];
   /** Whether all of the tags are asked for; else any of them. */
   allTags: boolean;
@@ -55,14 +55,14 @@ function found(words: readonly Word[], put: Put): string {
   return `SELECT member_id FROM member_search WHERE search_grams(text) @> ${grams}${checks.join("")}`;
 }
 
+const relations = (tag: string) => `SELECT member_id FROM member_tag_relations WHERE tag_id = ${tag}`;
+
 /** Ids of those with the tags. */
 function tagged({ tags, allTags }: Selection, put: Put): string {
-  const relations = (tag: string) => `SELECT member_id FROM member_tag_relations WHERE tag_id = ${tag}`;
-  if (tags.length === 1) return relations(put(tags[0]));
-  if (!allTags) return `SELECT DISTINCT member_id FROM member_tag_relations WHERE tag_id = ANY(${put(tags)})`;
   const [first, ...others] = tags;
-  const also = others.map((tag) => ` AND member_id IN (${relations(put(tag))})`);
-  return `${relations(put(first))}${also.join("")}`;
+  if (others.length > 0 && !allTags)
+    return `SELECT DISTINCT member_id FROM member_tag_relations WHERE tag_id = ANY(${put(tags)})`;
+  return `${relations(put(first))}${others.map((tag) => ` AND member_id IN (${relations(put(tag))})`).join("")}`;
 }
 
 /** Ids of all members in question, in any order. */
@@ -81,14 +81,29 @@ function gathered(selection: Selection, put: Put): string {
 
 export function countMembers(selection: Selection): Statement {
   const { values, put } = parameters();
+  const { source, tags, allTags, words } = selection;
+  if (source === undefined && words.length === 0 && !allTags) return countAny(tags);
   return { text: `SELECT count(*)::float8 AS n FROM (${gathered(selection, put)}) AS member`, values };
+}
+
+/** Those with any of the tags, the largest first: its own count is kept, and of each other only who has none before it. */
+function countAny(tags: readonly number[]): Statement {
+  const { values, put } = parameters();
+  const places = tags.map(put);
+  const terms = places.slice(1).map((place, index) => {
+    const before = places.slice(0, index + 1).join(", ");
+    return ` + (SELECT count(*) FROM member_tag_relations AS r WHERE tag_id = ${place} AND NOT EXISTS
+      (SELECT FROM member_tag_relations WHERE member_id = r.member_id AND tag_id IN (${before})))`;
+  });
+  return { text: `SELECT (member_count${terms.join("")})::float8 AS n FROM tags WHERE id = ${places[0]}`, values };
 }
 
 /** The page among all in question. */
 export function gatherPage(selection: Selection, place: Place): Statement {
   const { values, put } = parameters();
-  const from = `members WHERE id IN (${gathered(selection, put)})`;
-  return { text: shownPage(`SELECT id FROM ${from} ${ordered(place, put)}`, place), values };
+  // OFFSET 0: not by walking the order after all, which PostgreSQL takes for quick.
+  const members = `SELECT id, ${place.sortBy} FROM members WHERE id IN (${gathered(selection, put)}) OFFSET 0`;
+  return { text: shownPage(`SELECT id FROM (${members}) AS member ${ordered(place, put)}`, place), values };
 }
 
 /** The page among the first `most` in order that have the source. */

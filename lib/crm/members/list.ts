@@ -37,17 +37,32 @@ export async function listMembers(
     const message = `skips more than ${mostSkipped} members; narrow the list, or turn its order round`;
     throw problems.invalidRequest({ details: [{ field: "page", message }], part: "query" });
   }
-  const tags = [...new Set(filter.tags ?? [])];
-  const selection = {
-    source: filter.source,
-    tags,
-    allTags: filter.tagsMode === "all",
-    words: wordsOf(filter.search ?? ""),
-  };
-  const total = await totalOf(ctx, selection);
+  const allTags = filter.tagsMode === "all";
+  const tags = await knownTags(ctx, filter.tags ?? [], allTags);
+  if (tags === undefined) return { items: [], total: 0 };
+  const ids = tags.map(({ id }) => id);
+  const selection = { source: filter.source, tags: ids, allTags, words: wordsOf(filter.search ?? "") };
+  const isTagAlone = tags.length === 1 && selection.words.length === 0 && filter.source === undefined;
+  const total = isTagAlone ? (tags[0]?.n ?? 0) : await totalOf(ctx, selection);
   const limit = Math.min(page.pageSize, total - page.offset);
   if (limit <= 0) return { items: [], total };
   return { items: await pageOf(ctx, selection, { sortBy, order, limit, offset: page.offset }, total), total };
+}
+
+/** The tags that members have, in the order that a selection wants them; undefined: nobody can have what is asked for. */
+async function knownTags(
+  { db }: Listing,
+  asked: readonly number[],
+  all: boolean,
+): Promise<{ id: number; n: number }[] | undefined> {
+  if (asked.length === 0) return [];
+  const wanted = [...new Set(asked)];
+  const { rows } = await db.query<{ id: number; n: number }>(
+    `SELECT id::float8 AS id, member_count AS n FROM tags WHERE id = ANY($1) AND member_count > 0
+     ORDER BY member_count ${all ? "" : "DESC"}, id`,
+    [wanted],
+  );
+  return rows.length === 0 || (all && rows.length < wanted.length) ? undefined : rows;
 }
 
 async function pageOf({ db }: Listing, selection: Selection, place: Place, total: number): Promise<ListedRow[]> {
@@ -67,11 +82,6 @@ async function pageOf({ db }: Listing, selection: Selection, place: Place, total
 async function totalOf(ctx: Listing, selection: Selection): Promise<number> {
   const { source, tags, words } = selection;
   if (words.length === 0 && tags.length === 0) return await kept(ctx, { source });
-  const [tag] = tags;
-  if (words.length === 0 && tags.length === 1 && source === undefined) {
-    const { rows } = await ctx.db.query<{ n: number }>("SELECT member_count AS n FROM tags WHERE id = $1", [tag]);
-    return rows[0]?.n ?? 0;
-  }
   const { text, values } = countMembers(selection);
   return await ctx.recentCounts.of(`members ${JSON.stringify(values)} ${selection.allTags}`, async () => {
     return (await ctx.db.query<{ n: number }>(text, values)).rows[0]?.n ?? 0;
