@@ -8,8 +8,8 @@ import { samplePage } from "./sample.ts";
 import { takeStay } from "./stays.ts";
 import { publishTask, type SyncType } from "./tasks.ts";
 
-/** Records of a page: a transaction of some 0.2 s. */
-const pageSize = 200;
+/** Records of a page: a transaction of some 0.2 s on one core. */
+const pageSize = 100;
 /** Longer than a page can take. */
 const leaseSeconds = 90;
 /** Then another turn goes on, so that a large synchronisation does not keep a process from stopping. */
