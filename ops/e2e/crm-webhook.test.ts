@@ -37,7 +37,7 @@ async function take(...events: LineEvent[]): Promise<void> {
       );
       return rows[0].n === new Set(ids).size;
     },
-    { what: "the events are handled", within: 30_000 },
+    { what: "the events are handled", within: 60_000 },
   );
 }
 
@@ -45,6 +45,13 @@ async function memberOf({ id }: { id: string }) {
   const { rows } = await crm.database.query("SELECT * FROM members WHERE line_uid = $1", [id]);
   return rows[0];
 }
+
+/** LINE is asked for it when the event has been handled. */
+const named = (user: { id: string }) =>
+  eventually(async () => (await memberOf(user)).line_display_name !== null, {
+    what: "the name is known",
+    within: 60_000,
+  });
 
 async function messagesOf({ id }: { id: string }) {
   const { rows } = await crm.database.query(
@@ -86,6 +93,7 @@ story("whoever follows becomes a member, with the name and the picture that LINE
   line.profiles.set(user.id, { userId: user.id, displayName: "小明的日常 🏨", pictureUrl });
   const event = user.follow();
   await take(event);
+  await named(user);
   const member = await memberOf(user);
   assert.is(member.source, "line");
   assert.is(member.line_display_name, "小明的日常 🏨");
@@ -184,7 +192,7 @@ story("an event whose message got lost, or whose handler died, is handled all th
   await crm.database.query(insert, ["lost", lost.id, content, "received", 0]);
   await crm.database.query(insert, ["died", died.id, content, "handling", 1]);
   for (const user of [lost, died]) {
-    await eventually(async () => (await messagesOf(user)).length === 1, { what: "it is handled", within: 30_000 });
+    await eventually(async () => (await messagesOf(user)).length === 1, { what: "it is handled", within: 60_000 });
   }
 });
 
@@ -207,14 +215,13 @@ story(
   async () => {
     const user = guest();
     line.always("read", { kind: "status", status: 500 });
+    const asked = () => line.requests.some(({ path, status }) => path.endsWith(user.id) && status === 500);
     await take(user.follow());
+    await eventually(asked, { what: "LINE is asked", within: 60_000 });
     assert.is((await memberOf(user)).line_display_name, null);
     line.always("read", undefined);
     await take(user.says("hello"));
-    await eventually(async () => (await memberOf(user)).line_display_name !== null, {
-      what: "the name is known",
-      within: 30_000,
-    });
+    await named(user);
   },
 );
 

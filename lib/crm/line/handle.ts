@@ -30,7 +30,7 @@ export async function handleEvent(ctx: Context, id: number, attempt: number): Pr
       answer(ctx, id, attempt, event, recorded),
       recorded.isNameless || event.type === "follow" ? learnProfile(ctx, recorded.memberId, event.line_uid) : undefined,
     ]);
-    if (answered === "lost") return { kind: "done" };
+    if (answered === "lost" || (!answered && recorded.isFresh)) return { kind: "done" };
     await settle(ctx, { id, attempt, ...settlement(answered, attempt) });
   } catch (error) {
     if (isUnavailable(error)) {
