@@ -6,8 +6,12 @@ export interface Bulk {
   make: string[];
 }
 
-/** The indexes, constraints and triggers of these tables, with all foreign keys that lead to them. */
-export async function bulkOf(db: ClientBase, tables: readonly string[]): Promise<Bulk> {
+/**
+ * The indexes, constraints and triggers of these tables, with all foreign keys that lead to them; of `others` only the
+ * triggers.
+ */
+export async function bulkOf(db: ClientBase, tables: readonly string[], others: readonly string[]): Promise<Bulk> {
+  const triggers = (does: string) => [...tables, ...others].map((table) => `ALTER TABLE ${table} ${does} TRIGGER USER`);
   const { rows: constraints } = await db.query<{ on: string; name: string; definition: string; type: string }>(
     `SELECT conrelid::regclass::text AS on, quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition, contype AS type
      FROM pg_constraint
@@ -26,7 +30,7 @@ export async function bulkOf(db: ClientBase, tables: readonly string[]): Promise
     drop: [
       ...constraints.map(({ on, name }) => `ALTER TABLE ${on} DROP CONSTRAINT ${name}`),
       ...indexes.map(({ name }) => `DROP INDEX ${name}`),
-      ...tables.map((table) => `ALTER TABLE ${table} DISABLE TRIGGER USER`),
+      ...triggers("DISABLE"),
     ],
     make: [
       // Keys before what refers to them.
@@ -34,7 +38,7 @@ export async function bulkOf(db: ClientBase, tables: readonly string[]): Promise
         .toReversed()
         .map(({ on, name, definition }) => `ALTER TABLE ${on} ADD CONSTRAINT ${name} ${definition}`),
       ...indexes.map(({ definition }) => definition),
-      ...tables.map((table) => `ALTER TABLE ${table} ENABLE TRIGGER USER`),
+      ...triggers("ENABLE"),
     ],
   };
 }

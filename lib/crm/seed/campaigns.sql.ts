@@ -31,21 +31,13 @@ export const insertTriggered = `
   INSERT INTO member_tag_relations (member_id, tag_id, tagged_at)
   SELECT member_id, tag_id, min(triggered_at) FROM tag_trigger_logs WHERE campaign_id = ANY($1) GROUP BY member_id, tag_id`;
 
-/** A conversion is a stay within 30 days after a click. */
 export const countCampaigns = `
-  WITH counted AS (
-    SELECT campaign_id, count(*) AS audience, count(*) FILTER (WHERE status = 'failed') AS failed, count(opened_at) AS opened,
-           count(clicked_at) AS clicked
-    FROM campaign_recipients WHERE campaign_id = ANY($1) GROUP BY campaign_id
-  ), converted AS (
-    SELECT campaign_id, count(DISTINCT r.member_id) AS n
-    FROM campaign_recipients AS r JOIN consumption_records AS s ON s.member_id = r.member_id
-     AND s.check_in_date BETWEEN r.clicked_at::date AND r.clicked_at::date + 30
-    WHERE campaign_id = ANY($1) AND clicked_at IS NOT NULL GROUP BY campaign_id
-  )
   UPDATE campaigns SET audience_count = audience, sent_count = audience - failed, failed_count = failed, opened_count = opened,
-                       clicked_count = clicked, conversion_count = coalesce(n, 0)
-  FROM counted LEFT JOIN converted USING (campaign_id) WHERE campaigns.id = campaign_id`;
+                       clicked_count = clicked
+  FROM (SELECT campaign_id, count(*) AS audience, count(*) FILTER (WHERE status = 'failed') AS failed,
+               count(opened_at) AS opened, count(clicked_at) AS clicked
+        FROM campaign_recipients WHERE campaign_id = ANY($1) GROUP BY campaign_id) AS counted
+  WHERE campaigns.id = campaign_id`;
 
 /** All counts that triggers keep, which were off. */
 export const recount = [
@@ -55,4 +47,6 @@ export const recount = [
    LEFT JOIN (SELECT tag_id, count(*) AS n FROM tag_trigger_logs GROUP BY tag_id) AS c ON c.tag_id = t.id WHERE tags.id = t.id`,
   "DELETE FROM member_counts",
   "INSERT INTO member_counts (source, slot, n) SELECT source, 0, count(*) FROM members GROUP BY source",
+  // Of days, and of the conversions that followed: see sql/0011_analytics.sql.
+  "SELECT recount_crm_days()",
 ];

@@ -92,7 +92,11 @@ async function fill(
   if (base > 0 && !force) throw hasMembers();
   await db.query(defineDraw(seed));
   const until = new Date(Math.floor(ctx.clock.now().getTime() / 86_400_000) * 86_400_000);
-  const bulk = await bulkOf(db, filled);
+  await db.query(
+    "SELECT make_messages_partition(($1::timestamptz - make_interval(months => n))::date) FROM generate_series(0, 12) AS n",
+    [until],
+  );
+  const bulk = await bulkOf(db, filled, ["messages", "campaigns"]);
   for (const sql of bulk.drop) await db.query(sql);
 
   await fillMembers(db, ctx, { members, seed, base, until, tell });
@@ -107,10 +111,6 @@ async function fill(
     words.rooms.map(({ price }) => price),
   ]);
   const { recipients } = await fillCampaigns(db, { base, until, tags, tell });
-  await db.query(
-    "SELECT make_messages_partition(($1::timestamptz - make_interval(months => n))::date) FROM generate_series(0, 12) AS n",
-    [until],
-  );
   const messages = await step("messages", insertMessages, [base, until, words.questions, words.answers]);
   await makeAutoResponses(db);
   for (const sql of bulk.make) await step(sql.slice(0, 100), sql);
