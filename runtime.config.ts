@@ -4,6 +4,7 @@ import manifest from "./package.json" with { type: "json" };
 import { apiLogRow, isClient } from "./lib/api-log.ts";
 import type { Identified } from "./lib/auth/access.ts";
 import type { KnownUser } from "./lib/crm/access.ts";
+import { exportQueue } from "./lib/crm/analytics/exports/export.ts";
 import type { Rule } from "./lib/crm/auto-responses/choose.ts";
 import { batchQueue } from "./lib/crm/campaigns/campaign.ts";
 import { releaseBatches } from "./lib/crm/campaigns/publish.ts";
@@ -23,6 +24,7 @@ import { openDeployments } from "./lib/resources/deployments.ts";
 import { openEmbeddedPostgres } from "./lib/resources/embedded-postgres.ts";
 import { openEntities } from "./lib/resources/entity-manager.ts";
 import { openGraph } from "./lib/resources/graph.ts";
+import { openImages } from "./lib/resources/images.ts";
 import { openInbox } from "./lib/resources/inbox.ts";
 import { openLine } from "./lib/resources/line.ts";
 import { openLinePace } from "./lib/resources/line-pace.ts";
@@ -104,7 +106,7 @@ async function open(config: Config, opening: Opening) {
   ]);
   own(broker);
   // Also where nothing consumes it: an API that starts first would publish to a queue that is not there yet.
-  await broker.declare([mailQueue(config), eventQueue, batchQueue, syncQueue]);
+  await broker.declare([mailQueue(config), eventQueue, batchQueue, syncQueue, exportQueue]);
   own(listener);
   const redis = cacheUrl === undefined ? undefined : own(openRedis({ url: cacheUrl, log }));
   if (purpose === "serve" && config.databaseUrl !== undefined && !config.jwt.privateKey && !config.jwt.secret) {
@@ -153,6 +155,7 @@ async function open(config: Config, opening: Opening) {
     relayNetworks: openNetworks(config.smtp.networks),
     smtpProxies: openNetworks(config.smtp.proxyNetworks),
     trustedProxies: openNetworks(config.trustedProxies),
+    images: openImages(config.uploads.folder),
     inbox: await openInbox(join(config.dataDir, "inbox")),
     autoResponses: openWatchedCache<readonly Rule[]>({ listener, channel: "auto_response", max: 1, unwatchedMs }),
     linePace: openLinePace({ ...config.line, redis }),
@@ -225,9 +228,15 @@ export default defineHouse({
 
   settings: (resources) => ({
     functions: resources.config.functions,
-    http: { port: resources.config.port, trustsProxy: resources.trustedProxies.has },
+    http: {
+      port: resources.config.port,
+      trustsProxy: resources.trustedProxies.has,
+      corsOrigins: resources.config.corsOrigins,
+    },
     production: resources.config.production,
     defaults: { concurrency: 1000, timeLimitMs: 30_000, bodyLimit: 2 ** 20 },
+    // Beside attachments that come in: what a process that was killed has left there is cleaned away with theirs.
+    uploadFolder: join(resources.config.attachments.folder, ".incoming"),
     broker: resources.broker,
     deploys: { store: resources.deployments, ...resources.config.deploys },
     claimTick: (name, at) => claimTick(resources.db, name, at),

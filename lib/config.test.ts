@@ -25,9 +25,11 @@ function faults(env: Record<string, string>): string[] {
 }
 
 test("with nothing set, everything is embedded and has the documented defaults", () => {
-  const { dataDir, attachments, ...rest } = read();
+  const { dataDir, attachments, uploads, ...rest } = read();
   assert.is(dataDir, join(process.cwd(), ".data"));
   assert.equal(attachments, { folder: join(dataDir, "attachments"), maxBytes: 25 * 2 ** 20, retentionDays: 30 });
+  const imageTypes = ["jpeg", "png", "webp"];
+  assert.equal(uploads, { folder: join(dataDir, "uploads"), maxFileBytes: 10 * 2 ** 20, imageTypes });
   assert.equal(rest, {
     production: false,
     port: 8080,
@@ -36,6 +38,17 @@ test("with nothing set, everything is embedded and has the documented defaults",
     publicUrl: "http://localhost:8080",
     maxRequestBytes: 110 * 2 ** 20,
     trustedProxies: [],
+    corsOrigins: [],
+    crm: { requestsPerMinute: 100, sendsPerMinute: 50 },
+    line: {
+      accessToken: undefined,
+      channelSecret: undefined,
+      baseUrl: "https://api.line.me",
+      dataBaseUrl: "https://api-data.line.me",
+      multicastPerSecond: 200,
+      pushPerSecond: 2000,
+    },
+    pms: { baseUrl: undefined, apiKey: undefined, intervalSeconds: 3600 },
     databaseUrl: undefined,
     databasePoolSize: 20,
     rabbitmqUrl: undefined,
@@ -272,6 +285,20 @@ test("the time zone of scheduled mail has a name", () => {
     const message = 'must be a time zone of the IANA database, such as "Asia/Taipei"';
     assert.equal(faults({ SCHEDULE_TIMEZONE: wrong }), [`SCHEDULE_TIMEZONE ${message}`]);
   }
+});
+
+test("pages may call from origins alone, and pictures are of what LINE and browsers know", () => {
+  const { corsOrigins, uploads } = read({
+    CORS_ORIGINS: "https://crm.example.com, http://localhost:5173",
+    ALLOWED_IMAGE_TYPES: "jpg, jpeg",
+    UPLOAD_DIR: "/srv/uploads",
+  });
+  assert.equal(corsOrigins, ["https://crm.example.com", "http://localhost:5173"]);
+  assert.equal([uploads.imageTypes, uploads.folder], [["jpeg"], "/srv/uploads"]);
+  for (const origin of ["*", "crm.example.com", "https://crm.example.com/", "https://crm.example.com:443", "null"]) {
+    assert.match(faults({ CORS_ORIGINS: origin }).join(), "CORS_ORIGINS has");
+  }
+  assert.match(faults({ ALLOWED_IMAGE_TYPES: "jpg,svg" }).join(), "ALLOWED_IMAGE_TYPES must be");
 });
 
 test.run();

@@ -2,7 +2,16 @@
 import { join, resolve } from "node:path";
 import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { cacheUrl, decodeHeader, decodeKey, domains, list, networkList, privateKey } from "./config/readers.ts";
+import {
+  cacheUrl,
+  decodeHeader,
+  decodeKey,
+  domains,
+  imageTypes,
+  list,
+  networkList,
+  privateKey,
+} from "./config/readers.ts";
 import { fileOf, readSecretFiles } from "./config/secret-files.ts";
 import { checkTogether, type ConfigFault } from "./config/together.ts";
 import { Environment, properties } from "./config/variables.ts";
@@ -106,6 +115,10 @@ export interface Config {
   pms: { baseUrl: string | undefined; apiKey: string | undefined; intervalSeconds: number };
   /** 0: no limit. */
   limits: { departmentPerMinute: number; clientMailsPerHour: number; recipientPerHour: number };
+  /** Pictures of the CRM. */
+  uploads: { folder: string; maxFileBytes: number; imageTypes: readonly ("jpeg" | "png" | "webp")[] };
+  /** Whose pages may call the API: exactly as browsers send them. */
+  corsOrigins: readonly string[];
   attachments: { folder: string; maxBytes: number; retentionDays: number };
   /** 0: for ever. */
   mailRetentionDays: number;
@@ -233,6 +246,12 @@ function shape(values: Environment): Config {
       clientMailsPerHour: values.RATE_LIMIT_CLIENT_MAILS_PER_HOUR,
       recipientPerHour: values.RATE_LIMIT_RECIPIENT_PER_HOUR,
     },
+    uploads: {
+      folder: values.UPLOAD_DIR ? resolve(values.UPLOAD_DIR) : join(dataDir, "uploads"),
+      maxFileBytes: values.MAX_FILE_SIZE,
+      imageTypes: imageTypes(values.ALLOWED_IMAGE_TYPES),
+    },
+    corsOrigins: list(values.CORS_ORIGINS),
     attachments: {
       folder: values.ATTACHMENT_PATH ? resolve(values.ATTACHMENT_PATH) : join(dataDir, "attachments"),
       maxBytes: values.MAX_ATTACHMENT_SIZE_MB * 2 ** 20,

@@ -147,8 +147,8 @@ story("every variable that a container is given is one that the code reads", asy
   }
 });
 
-/** In containers, an RSA key signs; attachments are in the data volume; the collector is one that asks for nothing. */
-const notToSet = ["JWT_SECRET", "ATTACHMENT_PATH", "OTEL_EXPORTER_OTLP_HEADERS"];
+/** In containers, an RSA key signs; attachments and uploads are in the data volume; the collector is one that asks for nothing. */
+const notToSet = ["JWT_SECRET", "ATTACHMENT_PATH", "UPLOAD_DIR", "OTEL_EXPORTER_OTLP_HEADERS"];
 
 story("whatever the code reads can be set, in .env or as a secret", async () => {
   const [, service] = ours(await compose(one))[0] ?? [];

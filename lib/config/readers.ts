@@ -27,6 +27,24 @@ export function decodeHeader(value: string): string {
   }
 }
 
+const imageTypeNames = { jpg: "jpeg", jpeg: "jpeg", png: "png", webp: "webp" } as const;
+type ImageTypeName = keyof typeof imageTypeNames;
+
+export function isImageType(name: string): name is ImageTypeName {
+  return Object.hasOwn(imageTypeNames, name);
+}
+
+/** Of names and endings of files, each kind once. */
+export function imageTypes(value: string): ("jpeg" | "png" | "webp")[] {
+  const names = list(value).filter(isImageType);
+  return [...new Set(names.map((name) => imageTypeNames[name]))];
+}
+
+/** As browsers send it: scheme, host, and a port that is not the scheme's own. */
+export function isOrigin(value: string): boolean {
+  return URL.canParse(value) && new URL(value).origin === value && /^https?:/.test(value);
+}
+
 /** Base64 in either alphabet. */
 export function decodeKey(text: string): Buffer {
   return Buffer.from(text, "base64");

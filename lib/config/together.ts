@@ -2,7 +2,7 @@
 import { parseAddress } from "../mail/address.ts";
 import { isNetwork } from "../resources/networks.ts";
 import { isTimeZone } from "../schedule/plan.ts";
-import { cacheUrl, decodeKey, domains, list, networkList, privateKey } from "./readers.ts";
+import { cacheUrl, decodeKey, domains, isImageType, isOrigin, list, networkList, privateKey } from "./readers.ts";
 import type { Environment } from "./variables.ts";
 
 export interface ConfigFault {
@@ -41,6 +41,13 @@ export function checkTogether(values: Environment): ConfigFault[] {
       if (isNetwork(network)) continue;
       fault(variable, `has "${network.slice(0, 60)}", which is no network, such as 10.0.0.0/8`);
     }
+  }
+  const strange = list(values.ALLOWED_IMAGE_TYPES).find((name) => !isImageType(name));
+  if (strange !== undefined || values.ALLOWED_IMAGE_TYPES === "")
+    fault("ALLOWED_IMAGE_TYPES", "must be of jpg, jpeg, png and webp, with commas between them");
+  const other = list(values.CORS_ORIGINS).find((origin) => !isOrigin(origin));
+  if (other !== undefined) {
+    fault("CORS_ORIGINS", `has "${other.slice(0, 60)}", which is no origin, such as https://crm.example.com`);
   }
   if (!isTimeZone(values.SCHEDULE_TIMEZONE)) {
     fault("SCHEDULE_TIMEZONE", 'must be a time zone of the IANA database, such as "Asia/Taipei"');

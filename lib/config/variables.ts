@@ -88,6 +88,10 @@ export const properties = {
   LINE_DATA_BASE_URL: text("Address of LINE's content", "https://api-data.line.me"),
   LINE_MULTICAST_PER_SECOND: orNone(200, "Multicasts of campaigns a second, of all containers; 0: no limit"),
   LINE_PUSH_PER_SECOND: orNone(2000, "Pushes of campaigns a second, of all containers; 0: no limit"),
+  UPLOAD_DIR: text("Folder of uploaded pictures; DATA_DIR/uploads without it"),
+  MAX_FILE_SIZE: positive(10 * 2 ** 20, "Largest uploaded picture, in bytes"),
+  ALLOWED_IMAGE_TYPES: text("Kinds of pictures that are taken: of jpg, jpeg, png and webp", "jpg,jpeg,png,webp"),
+  CORS_ORIGINS: text("Origins whose pages may call the API, such as https://crm.example.com, comma-separated"),
   PMS_API_URL: text("The hotel's PMS; without it, in development, one in memory"),
   PMS_API_KEY: text("Key of the PMS (secret)"),
   PMS_SYNC_INTERVAL: Type.Integer({
