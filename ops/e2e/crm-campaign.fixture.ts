@@ -3,6 +3,7 @@ import { Type, type Static } from "typebox";
 import type { Crm } from "./crm.ts";
 import { dataOf, Exactly } from "./crm.ts";
 import { lineUserId } from "./stand-ins/line-webhook.ts";
+import type { LineStandIn } from "./stand-ins/line.ts";
 import { eventually } from "../harness/test.ts";
 
 export const OrNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
@@ -73,17 +74,21 @@ export type Detail = Static<typeof Detail>;
 export const Begun = Exactly({ campaign_id: Type.Integer(), sent_count: Count, sent_at: Time });
 export const Standing = Exactly({ campaign_id: Type.Integer(), status: Type.String(), sent_count: Count });
 
+/** A member, and his id at LINE. */
+export interface Guest {
+  id: number;
+  uid: string;
+}
+
 /** Milliseconds that a campaign may take on a machine that is busy with others. */
 const patience = 100_000;
 
-export function campaigns(crm: Crm) {
+export function campaigns(crm: Crm, line?: LineStandIn) {
   let lastMember = 0;
+  let lastTag = 0;
   const api = {
     /** Members whom LINE reaches, and their ids there. `columns`: of the table, for all of them. */
-    async members(
-      count: number,
-      columns: Readonly<Record<string, unknown>> = {},
-    ): Promise<{ id: number; uid: string }[]> {
+    async members(count: number, columns: Readonly<Record<string, unknown>> = {}): Promise<Guest[]> {
       const uids = Array.from({ length: count }, () => lineUserId(++lastMember));
       const names = Object.keys(columns);
       const more = names.map((name, index) => [name, `$${index + 2}`] as const);
@@ -114,6 +119,15 @@ export function campaigns(crm: Crm) {
         Template,
       );
     },
+    /** A campaign for so many new members. */
+    async prepared(count: number, body: object = {}): Promise<{ members: Guest[]; id: number }> {
+      const members = await api.members(count);
+      const tag = await api.tag(`Group ${++lastTag}`, members);
+      const campaign = await api.add({ target_audience: { type: "tags", include_tags: [tag] }, ...body });
+      return { members, id: campaign.id };
+    },
+    /** How many messages each of them has got. */
+    copies: (members: readonly { uid: string }[]) => members.map(({ uid }) => line?.ledger.count(uid) ?? 0),
     create: async (body: object = {}) => {
       const template_id = "template_id" in body ? body.template_id : (await api.template()).id;
       return await crm.post("/campaigns", { title: "Autumn", target_audience: { type: "all" }, ...body, template_id });
@@ -152,6 +166,10 @@ export function campaigns(crm: Crm) {
   };
   return api;
 }
+
+/** Requests of a kind that LINE got after the first `from`. */
+export const requestsOf = (line: LineStandIn, step: "push" | "multicast", from: number) =>
+  line.requests.slice(from).filter((request) => request.step === step);
 
 export const Recipient = Exactly({
   member: Exactly({ id: Type.Integer(), name: OrNull(Type.String()), email: OrNull(Type.String()) }),

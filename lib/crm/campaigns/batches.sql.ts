@@ -69,7 +69,7 @@ export const selectRecipients = `
 /** What became of single recipients: $1 campaign, $2 JSON. Who has tapped it meanwhile has got it. */
 export const noteRecipients = `
   UPDATE campaign_recipients AS r SET
-    status = input.status, tries = input.tries, error_message = input.error,
+    status = input.status, tries = input.tries, error_message = CASE input.status WHEN 'failed' THEN input.error END,
     sent_at = CASE input.status WHEN 'sent' THEN now() END
   FROM (SELECT * FROM jsonb_to_recordset($2::jsonb)
           AS input (member_id bigint, status text, tries smallint, error text) ORDER BY member_id) AS input

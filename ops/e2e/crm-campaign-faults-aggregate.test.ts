@@ -1,0 +1,3 @@
+import { faultStories } from "./crm-campaign-faults.fixture.ts";
+
+faultStories("aggregate");

@@ -1,0 +1,68 @@
+/** A campaign that is paused, resumed or cancelled on its way. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { eventually } from "../harness/test.ts";
+import { campaigns, Standing } from "./crm-campaign.fixture.ts";
+import { dataOf, problemOf, startCrm, type Crm } from "./crm.ts";
+import { startLine, type LineStandIn } from "./stand-ins/line.ts";
+import { stopAll } from "./system.ts";
+
+const story = suite("campaigns that are held");
+let line: LineStandIn;
+let crm: Crm;
+let api: ReturnType<typeof campaigns>;
+
+story.before(async () => {
+  line = await startLine();
+  crm = await startCrm({ env: { ...line.env, PUBLIC_URL: "https://crm.hotel.example" } });
+  api = campaigns(crm, line);
+});
+story.after.each(() => {
+  line.always("push", undefined);
+  line.always("multicast", undefined);
+  Object.assign(line.quota, { limit: null, used: 0 });
+});
+story.after(async () => {
+  await crm.close();
+  await stopAll();
+  await line.close();
+});
+
+story("a paused campaign sends nothing more until it is resumed, and then everybody has it once", async () => {
+  const { members, id } = await api.prepared(10_000, { tracking: "aggregate" });
+  line.always("multicast", { kind: "delay", ms: 400 });
+  await api.send(id);
+  await api.until(id, "under way", ({ sent_count }) => sent_count > 0);
+  assert.is(dataOf(await crm.post(`/campaigns/${id}/pause`), Standing).status, "sending");
+  assert.match(problemOf(await crm.post(`/campaigns/${id}/pause`), 409).message, "paused");
+  const busy = "SELECT FROM campaign_batches WHERE campaign_id = $1 AND state = 'sending'";
+  await eventually(async () => (await crm.database.query(busy, [id])).rowCount === 0, {
+    what: "what was with LINE is settled",
+    within: 60_000,
+  });
+  const held = await api.read(id);
+  assert.ok(held.paused_at !== null && held.status === "sending" && held.sent_count < 10_000, JSON.stringify(held));
+  assert.is(
+    api.copies(members).reduce((sum, count) => sum + count, 0),
+    held.sent_count,
+  );
+  dataOf(await crm.post(`/campaigns/${id}/resume`), Standing);
+  const ended = await api.settled(id);
+  assert.equal([ended.status, ended.sent_count, ended.paused_at], ["sent", 10_000, null]);
+  assert.equal(new Set(api.copies(members)), new Set([1]));
+});
+
+story("a campaign that is cancelled on its way stops between batches, and its count is what LINE has", async () => {
+  const { members, id } = await api.prepared(10_000, { tracking: "aggregate" });
+  line.always("multicast", { kind: "delay", ms: 400 });
+  await api.send(id);
+  await api.until(id, "under way", ({ sent_count }) => sent_count > 0);
+  assert.is(dataOf(await crm.post(`/campaigns/${id}/cancel`), Standing).status, "cancelled");
+  const ended = await api.settled(id);
+  const got = api.copies(members).reduce((sum, count) => sum + count, 0);
+  assert.equal([ended.status, ended.sent_count], ["cancelled", got]);
+  assert.ok(got < 10_000, "it did not stop");
+  assert.match(problemOf(await crm.post(`/campaigns/${id}/resume`), 409).message, "cancelled");
+});
+
+story.run();
