@@ -1,5 +1,6 @@
 /** TLS on both ports: which versions, what a client is offered, and a certificate that changes while the system runs. */
-import { copyFile, writeFile } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
@@ -18,6 +19,7 @@ const folder = ownFolder("tls");
 const [certFile, keyFile] = [join(folder, "cert.pem"), join(folder, "key.pem")];
 let ports: { port: number; tlsPort: number };
 let close: () => Promise<void>;
+let metrics: () => Promise<string>;
 
 const listenerOn = (given: typeof ports, certificate: { certFile: string; keyFile: string } | undefined) =>
   smtp({ ...given, certificate: { from: () => certificate }, access: thisMachine }).handle(async ({ message }) => {
@@ -39,7 +41,7 @@ test.before(async () => {
   const listener = await tryFunction(listenerOn(ports, { certFile, keyFile }), {
     resources: { config: {} } as never,
   }).listen();
-  close = listener.close;
+  ({ close, metrics } = listener);
 });
 test.after(() => close());
 
@@ -56,6 +58,12 @@ async function handshake(options: ConnectionOptions = {}): Promise<{ fingerprint
   const protocol = socket.getProtocol();
   socket.destroy();
   return { fingerprint: fingerprint256, protocol };
+}
+
+/** When the metrics say that the certificate ends. */
+async function toldEnd(): Promise<Date> {
+  const [, seconds] = /^smtp_certificate_expires_timestamp_seconds\S* (\S+)$/m.exec(await metrics()) ?? [];
+  return new Date(Number(seconds) * 1000);
 }
 
 test("STARTTLS is offered where it can be begun, and everything said before it is forgotten", async () => {
@@ -86,12 +94,14 @@ test("a certificate that changes is used from then on, once its key is there as 
   const before = (await handshake()).fingerprint;
   const open = await dial(ports.tlsPort, { tls: true });
   await open.hear();
-  const renewed = await makeCertificate();
+  assert.equal(await toldEnd(), new X509Certificate(await readFile(certFile)).validToDate);
+  const renewed = await makeCertificate(30);
   await writeFile(certFile, renewed.cert);
   await pause(1500);
   assert.is((await handshake()).fingerprint, before, "a certificate without its key is of no use");
   await copyFile(renewed.keyFile, keyFile);
   await eventually(async () => (await handshake()).fingerprint !== before, { what: "the new certificate is shown" });
+  assert.equal(await toldEnd(), new X509Certificate(renewed.cert).validToDate);
   const plain = await dial(ports.port);
   await plain.hear();
   await plain.say("EHLO x");

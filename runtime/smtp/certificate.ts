@@ -1,4 +1,5 @@
 /** A certificate and its key: read, checked against each other, and read again when their files change. */
+import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import type { Logger } from "../context.ts";
@@ -8,6 +9,8 @@ import type { CertificateFiles } from "../smtp.ts";
 export interface Certificate {
   readonly cert: Buffer;
   readonly key: Buffer;
+  /** When clients stop believing it. Of a chain, the first, which is the server's own. */
+  readonly expiresAt: Date;
 }
 
 /** How often the files are looked at, in milliseconds. */
@@ -22,10 +25,10 @@ export async function readCertificate({ certFile, keyFile }: CertificateFiles): 
   const [cert, key] = await Promise.all([read(certFile), read(keyFile)]);
   try {
     createSecureContext({ cert, key });
+    return { cert, key, expiresAt: new X509Certificate(cert).validToDate };
   } catch (cause) {
     throw new OperatorError(`${certFile} and ${keyFile} are no certificate in PEM and its key.`, { cause });
   }
-  return { cert, key };
 }
 
 export interface OpenCertificate {

@@ -26,6 +26,8 @@ export interface SmtpListener {
   readonly refused: number;
   /** Connections that were refused for their PROXY header, or for the want of one. */
   readonly refusedHeaders: number;
+  /** Of the certificate that new connections are shown. */
+  readonly certificateExpiresAt: Date | undefined;
   /** Where it listens, and how. */
   readonly ports: readonly { port: number; tls: "none" | "starttls" | "implicit" }[];
   /** Takes over the limits of a new version. */
@@ -64,11 +66,13 @@ export async function openListener(
   };
   try {
     if (files) {
-      const changed = (renewed: Certificate) => servers.forEach((server) => server.updateSecureContext({ ...renewed }));
+      const changed = ({ cert, key }: Certificate) =>
+        servers.forEach((server) => server.updateSecureContext({ cert, key }));
       certificate = await openCertificate(files, { changed, log: slot.log });
     }
-    if (port > 0) await open(port, { ...certificate?.current, hideSTARTTLS: !certificate });
-    if (tlsPort > 0 && certificate) await open(tlsPort, { ...certificate.current, secure: true });
+    const { cert, key } = certificate?.current ?? {};
+    if (port > 0) await open(port, { ...(cert && key && { cert, key }), hideSTARTTLS: !certificate });
+    if (tlsPort > 0 && cert && key) await open(tlsPort, { cert, key, secure: true });
   } catch (error) {
     close();
     throw error;
@@ -109,6 +113,9 @@ export async function openListener(
     },
     get refusedHeaders() {
       return refusedHeaders.count;
+    },
+    get certificateExpiresAt() {
+      return certificate?.current.expiresAt;
     },
     ports: [
       ...(port > 0 ? [{ port, tls: certificate ? ("starttls" as const) : ("none" as const) }] : []),

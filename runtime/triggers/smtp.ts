@@ -161,6 +161,18 @@ function registerMetrics({ metrics: { registry } }: Host, mounted: ReadonlyMap<s
     registers,
     collect: each((name, { listener }) => open.set({ function: name }, listener.connections)),
   });
+  const expires = new Gauge({
+    name: "smtp_certificate_expires_timestamp_seconds",
+    help: "When the certificate for SMTP ends, in seconds since 1970",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      each((name, { listener: { certificateExpiresAt: at } }) => {
+        if (at) expires.set({ function: name }, at.getTime() / 1000);
+      })();
+    },
+  });
   const counter = (name: string, help: string, read: (one: Mounted) => number) => {
     const made = new Counter({
       name,

@@ -13,12 +13,12 @@ export interface Certificate {
   keyFile: string;
 }
 
-export async function makeCertificate(): Promise<Certificate> {
+export async function makeCertificate(days = 2): Promise<Certificate> {
   const folder = ownFolder("certificate");
   const [certFile, keyFile] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  const kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  const kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  await promisify(execFile)("openssl", [...kind, ...names, "-keyout", keyFile, "-out", certFile]);
+  await promisify(execFile)("openssl", [...kind, ...names, "-days", `${days}`, "-keyout", keyFile, "-out", certFile]);
   const [key, cert] = await Promise.all([readFile(keyFile, "utf8"), readFile(certFile, "utf8")]);
   return { key, cert, certFile, keyFile };
 }
