@@ -144,6 +144,11 @@ function isBuildFailure(error: unknown): error is BuildFailure {
   return error instanceof Error && "errors" in error && Array.isArray(error.errors);
 }
 
+let loads = 0;
+
+/** How many versions of functions this process has loaded. Each leaves a little behind, wherever its names are kept. */
+export const versionsLoaded = (): number => loads;
+
 /**
  * Runs a bundle and returns what its file exports by default.
  *
@@ -152,6 +157,7 @@ function isBuildFailure(error: unknown): error is BuildFailure {
  * holds one version of each function. Throws what the module throws.
  */
 export function evaluate(root: string, name: string, bundle: Bundle): unknown {
+  loads++;
   const file = join(root, `${name.replaceAll("/", ".")}.function.cjs`);
   const url = pathToFileURL(file).href;
   const hooks = registerHooks({

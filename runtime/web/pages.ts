@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { versionsLoaded } from "../host/load.ts";
 import type { Metrics } from "../host/metrics.ts";
 import type { Loaded } from "../host/slot.ts";
 import type { HttpTrigger } from "../triggers/http.ts";
@@ -20,6 +21,11 @@ export function runtimePages(http: HttpTrigger, options: PageOptions): void {
   http.page("/health/live", async () => jsonAnswer(200, { status: "live" }));
   http.page("/health/ready", async () =>
     options.isReady() ? jsonAnswer(200, { status: "ready" }) : jsonAnswer(503, { status: "not ready" }),
+  );
+  options.metrics.gauge(
+    "runtime_versions_loaded",
+    "Versions of functions that this process has loaded since its start",
+    versionsLoaded,
   );
   options.metrics.gauge("runtime_ready", "Whether this process takes calls", () => Number(options.isReady()));
   http.page("/metrics", async () => {
