@@ -3,6 +3,7 @@ import { Agent, request } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { lineUser, lineUserId, signWebhook } from "../e2e/stand-ins/line-webhook.ts";
 import { startLine, type LineStandIn } from "../e2e/stand-ins/line.ts";
+import type { App } from "./app.ts";
 import { number, perSecond, Series, type Plan, type Report, type Sample } from "./measure.ts";
 import { startServers, until, type System } from "./system.ts";
 
@@ -24,11 +25,10 @@ export async function measureWebhook(plan: Plan): Promise<Report> {
        INSERT INTO auto_response_keywords (auto_response_id, keyword, folded) SELECT id, '優惠', '優惠' FROM rule`,
     );
     const apps = await Promise.all([system.start("webhook", webhook), system.start("handlers", handlers)]);
-    const [{ url } = { url: "" }] = apps;
-    await runOnce(system, line, url, Math.min(plan.seconds, 2));
+    await runOnce(system, line, apps, Math.min(plan.seconds, 2));
     const series = new Series();
     for (let round = 0; round < plan.rounds; round++) {
-      const sample = await runOnce(system, line, url, plan.seconds);
+      const sample = await runOnce(system, line, apps, plan.seconds);
       series.add("webhook", sample);
       const found = Object.entries(sample).map(([name, value]) => `${name} ${value.toFixed(1)}`);
       plan.tell(`  ${round + 1}/${plan.rounds}  ${found.join(", ")}`);
@@ -41,6 +41,12 @@ export async function measureWebhook(plan: Plan): Promise<Report> {
           measurement: `LINE's webhook: ${eventsPerSecond} events/s, p50 and p99 until 200`,
           ours: `${ms("p50Ms")}, ${ms("p99Ms")}`,
           target: `p99 < ${target.p99Ms} ms`,
+          ...common,
+        },
+        {
+          measurement: "  processor time of an event: taking it, handling it",
+          ours: `${number(series.median("webhook", "takingUs"))} µs, ${number(series.median("webhook", "handlingUs"))} µs`,
+          target: "",
           ...common,
         },
         {
@@ -58,7 +64,12 @@ export async function measureWebhook(plan: Plan): Promise<Report> {
   }
 }
 
-async function runOnce({ db }: System, line: LineStandIn, url: string, seconds: number): Promise<Sample> {
+async function runOnce(
+  { db }: System,
+  line: LineStandIn,
+  [taker, handler]: [App, App],
+  seconds: number,
+): Promise<Sample> {
   await db.query("TRUNCATE line_events, messages");
   const total = Math.round(eventsPerSecond * seconds);
   const bodies = Array.from({ length: total }, (_, index) => {
@@ -67,7 +78,8 @@ async function runOnce({ db }: System, line: LineStandIn, url: string, seconds: 
   });
   const signed = bodies.map((body) => ({ body, signature: signWebhook(body, line.secret) }));
   const from = performance.now();
-  const latencies = await postAtPace(`${url}/webhooks/line`, signed);
+  const cpu = [taker.cpuSeconds(), handler.cpuSeconds()] as const;
+  const latencies = await postAtPace(`${taker.url}/webhooks/line`, signed);
   await until("events are handled", async () => {
     const { rows } = await db.query<{ n: number }>(
       "SELECT count(*)::int AS n FROM line_events WHERE state = 'handled'",
@@ -79,7 +91,14 @@ async function runOnce({ db }: System, line: LineStandIn, url: string, seconds: 
     "SELECT count(*)::int AS n FROM messages WHERE direction = 'outgoing'",
   );
   if (rows[0]?.n !== total / texts.length) throw new Error(`${rows[0]?.n} answers to ${total} messages`);
-  return { p50Ms: percentile(latencies, 50), p99Ms: percentile(latencies, 99), handledPerSecond };
+  const cpuUs = (app: App, before: number) => ((app.cpuSeconds() - before) / total) * 1e6;
+  return {
+    p50Ms: percentile(latencies, 50),
+    p99Ms: percentile(latencies, 99),
+    handledPerSecond,
+    takingUs: cpuUs(taker, cpu[0]),
+    handlingUs: cpuUs(handler, cpu[1]),
+  };
 }
 
 function percentile(values: readonly number[], percent: number): number {
