@@ -2,6 +2,7 @@
 import { UniqueConstraintViolationException, type InferEntity } from "@mikro-orm/core";
 import type { Context } from "../../../runtime/context.ts";
 import { Member } from "../../resources/crm-entities.ts";
+import { SecretFault } from "../../resources/secrets.ts";
 import { invalid, memberNotFound, taken } from "../problems.ts";
 import { idNumberHashes, maskIdNumber, openIdNumber, sealIdNumber } from "./id-number.ts";
 import { tagsOfMember, type ListedRow } from "./list.sql.ts";
@@ -40,11 +41,16 @@ export async function readMember({ db }: Pick<Context, "db">, id: number): Promi
   return row;
 }
 
-/** Whole for whom it is meant, else masked. */
+/** Whole for whom it is meant, else masked; `****` where no key opens it, as the member can be read all the same. */
 export function shownIdNumber(ctx: Pick<Context, "secrets">, sealed: string | null, whole: boolean): string | null {
   if (sealed === null) return null;
-  const plain = openIdNumber(ctx, sealed);
-  return whole ? plain : maskIdNumber(plain);
+  try {
+    const plain = openIdNumber(ctx, sealed);
+    return whole ? plain : maskIdNumber(plain);
+  } catch (error) {
+    if (!(error instanceof SecretFault)) throw error;
+    return "****";
+  }
 }
 
 /** Returns his id once he is committed. Throws `invalid_request`, or `already_there` for what another member has. */
