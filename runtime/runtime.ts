@@ -115,6 +115,17 @@ export async function createRuntime(options: RuntimeOptions) {
     functions.set(one.name, one);
   }
 
+  /** Mounts a version, in place of the one that runs if there is one. Returns what is wrong with it: then nothing has changed. */
+  async function put(one: Loaded): Promise<Fault[]> {
+    const faults = faultsBeside(one);
+    if (faults.length > 0) return faults;
+    const previous = functions.get(one.name);
+    if (previous && previous.definition.kind !== one.definition.kind) await unmount(one.name);
+    if (state === "starting" && one.definition.kind !== "http") functions.set(one.name, one);
+    else await mount(one);
+    return [];
+  }
+
   async function unmount(name: string): Promise<void> {
     const one = functions.get(name);
     functions.delete(name);
@@ -149,14 +160,9 @@ export async function createRuntime(options: RuntimeOptions) {
      * wrong with it beside the other functions: then nothing has changed.
      */
     async replace(one: Loaded): Promise<Fault[]> {
-      const faults = faultsBeside(one);
-      if (faults.length > 0) return faults;
-      const previous = functions.get(one.name);
-      if (previous && previous.definition.kind !== one.definition.kind) await unmount(one.name);
-      if (state === "starting" && one.definition.kind !== "http") functions.set(one.name, one);
-      else await mount(one);
-      triggers.get(one.definition.kind)?.endTrial(one.name);
-      return [];
+      const faults = await put(one);
+      if (faults.length === 0) triggers.get(one.definition.kind)?.endTrial(one.name);
+      return faults;
     },
 
     /** What is wrong with a version beside the other functions. */
@@ -209,17 +215,12 @@ export async function createRuntime(options: RuntimeOptions) {
       done.faults.push(...fresh.faults);
       for (const { file } of affected) broken.add(file);
       for (const one of fresh.loaded) {
-        const wrong = faultsBeside(one);
         const previous = functions.get(one.name);
-        if (wrong.length === 0) broken.delete(one.file);
-        if (previous?.hash === one.hash) continue;
-        if (wrong.length > 0) {
-          done.faults.push(...wrong);
-          continue;
-        }
-        if (previous && previous.definition.kind !== one.definition.kind) await unmount(one.name);
-        await mount(one);
-        (previous ? done.swapped : done.mounted).push(one.name);
+        const wrong = previous?.hash === one.hash ? [] : await put(one);
+        done.faults.push(...wrong);
+        if (wrong.length > 0) continue;
+        broken.delete(one.file);
+        if (previous?.hash !== one.hash) (previous ? done.swapped : done.mounted).push(one.name);
       }
       return done;
     },
