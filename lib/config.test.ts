@@ -221,6 +221,7 @@ const wrong: [env: Record<string, string>, fault: RegExp][] = [
   [{ RABBITMQ_URL: "http://mq" }, /^RABBITMQ_URL must be an address that starts with amqp:\/\//],
   [{ PUBLIC_URL: "mail.example.com" }, /^PUBLIC_URL must be an address/],
   [{ SENDGRID_BASE_URL: "ftp://x" }, /^SENDGRID_BASE_URL must be an address/],
+  [{ PMS_API_URL: "pms.example/api" }, /^PMS_API_URL must be an address/],
   [{ KEYDB_URL: "cache:port" }, /^KEYDB_URL must be host:port or redis:\/\/…$/],
   [{ KEYDB_URL: "https://cache:6379" }, /^KEYDB_URL must be host:port or redis:\/\/…$/],
   [{ ORG_EMAIL_DOMAIN: "corp.example, what ever" }, /^ORG_EMAIL_DOMAIN has "what ever", which is no domain name$/],

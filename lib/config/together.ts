@@ -25,6 +25,9 @@ export function checkTogether(values: Environment): ConfigFault[] {
   protocol("RABBITMQ_URL", ["amqp:", "amqps:"]);
   protocol("SENDGRID_BASE_URL", ["http:", "https:"]);
   protocol("PUBLIC_URL", ["http:", "https:"]);
+  for (const variable of ["LINE_API_BASE_URL", "LINE_DATA_BASE_URL", "PMS_API_URL"] as const) {
+    protocol(variable, ["http:", "https:"]);
+  }
   protocol("OTEL_EXPORTER_OTLP_ENDPOINT", ["http:", "https:"]);
   if (list(values.OTEL_EXPORTER_OTLP_HEADERS).some((header) => !/^[\w-]+=/.test(header)))
     fault("OTEL_EXPORTER_OTLP_HEADERS", "must be name=value, several with commas between them");
