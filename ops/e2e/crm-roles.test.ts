@@ -17,6 +17,7 @@ const routes: Record<Meant, string[]> = {
     "GET /r/{signed}",
     "POST /webhooks/line",
     "GET /static/uploads/images/{category}/{name}",
+    "GET /api/v1/analytics/reports/{link}",
   ],
   "every user": [
     "POST /api/v1/auth/refresh",
@@ -57,6 +58,7 @@ const routes: Record<Meant, string[]> = {
     "DELETE /api/v1/campaigns/{id}",
     "GET /api/v1/campaigns/{id}/preview",
     "GET /api/v1/campaigns/{id}/recipients",
+    "GET /api/v1/campaigns/{id}/progress",
     "POST /api/v1/campaigns/{id}/send",
     "POST /api/v1/campaigns/{id}/test",
     "POST /api/v1/campaigns/{id}/pause",
@@ -72,6 +74,8 @@ const routes: Record<Meant, string[]> = {
     "GET /api/v1/analytics/campaign-performance",
     "GET /api/v1/analytics/tag-distribution",
     "GET /api/v1/analytics/trends",
+    "POST /api/v1/analytics/export",
+    "GET /api/v1/analytics/exports/{id}",
     "GET /api/v1/pms/sync-status/{task_id}",
     "GET /api/v1/pms/reviews",
   ],
@@ -98,8 +102,7 @@ async function described(): Promise<string[]> {
   const { paths } = Value.Parse(Paths, JSON.parse(text));
   return Object.entries(paths)
     .flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`))
-    .filter((route) => !/ \/(?:health|metrics|openapi|docs)/.test(route))
-    .toSorted();
+    .filter((route) => !/ \/(?:health|metrics|openapi|docs)/.test(route));
 }
 
 /** The status of a call about what is not there, with an empty body. Does not wait for an answer that goes on. */
@@ -116,7 +119,10 @@ async function statusOf(route: string, token: string | null): Promise<number> {
 }
 
 story("every route says who it is meant for", async () => {
-  assert.equal(await described(), Object.values(routes).flat().toSorted());
+  const there = new Set(await described());
+  const named = new Set(Object.values(routes).flat());
+  assert.equal([...there.difference(named)], [], "routes that nobody has said anything of");
+  assert.equal([...named.difference(there)], [], "routes that are not there any more");
 });
 
 story("every role does what it is meant to, and nothing else", async () => {
