@@ -1,11 +1,19 @@
 import { createHash } from "node:crypto";
+import { join, win32 } from "node:path";
+import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { temporaryFolder } from "../../ops/harness/test.ts";
 import type { Detail } from "../../runtime/problem.ts";
 import { Problem } from "../../runtime/problem.ts";
 import { openAttachments } from "../resources/attachments.ts";
-import { checkAttachments, safeName, type DraftAttachment, type LargeContent } from "./draft-attachment.ts";
+import {
+  checkAttachments,
+  safeName,
+  storedNames,
+  type DraftAttachment,
+  type LargeContent,
+} from "./draft-attachment.ts";
 
 const names: [given: string, stored: string][] = [
   ["report.pdf", "report.pdf"],
@@ -44,6 +52,59 @@ test("a long name keeps its extension and at most 150 bytes, cut between charact
   }
   assert.is(safeName("a".repeat(255)).length, 150);
   assert.is(safeName(`a.${"b".repeat(200)}`).length, 150, "what is as long as that is no extension");
+});
+
+/** Names as they are made up to end somewhere else, and any others. */
+const anyName = fc.oneof(
+  fc
+    .tuple(fc.integer({ min: 140, max: 155 }), fc.constantFrom(". .", " . b", ".", "王"), fc.constantFrom("", ".pdf"))
+    .map(([length, cut, end]) => "a".repeat(length) + cut.repeat(4) + "b".repeat(20) + end),
+  fc.string({ unit: "binary", maxLength: 300 }),
+  fc
+    .array(
+      fc.constantFrom(
+        ..."/ \\ . .. : ~ nul CON com1 lpt9 .txt .PDF a 王 😀 - _ ? * %2e %00 con.tar .. ".split(" "),
+        " ",
+        "\0",
+        "\r\n",
+        "\u202e",
+        "\u200b",
+        "\ud83d",
+        "e\u0301",
+        "\uff0f",
+        "\u2024",
+      ),
+      { maxLength: 12 },
+    )
+    .map((parts) => parts.join("")),
+);
+const runs = { seed: 20_260_120, numRuns: 3000 };
+
+test("whatever a file is called, it is stored under one safe name, in the folder of its mail", () => {
+  fc.assert(
+    fc.property(anyName, (given) => {
+      const name = safeName(given);
+      assert.is(join("/mails/1", name), `/mails/1/${name}`);
+      assert.is(win32.basename(name), name);
+      assert.ok(name !== "" && Buffer.byteLength(name) <= 151, name);
+      assert.not.match(name, /^\.|[. ]$|[\p{Cc}<>:"/\\|?*]/u);
+      assert.not.match(name, /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i);
+      assert.is(safeName(name), name, "a safe name stays as it is");
+    }),
+    runs,
+  );
+});
+
+test("the files of one mail have names of their own, also where case does not count", () => {
+  fc.assert(
+    fc.property(fc.array(anyName, { maxLength: 20 }), (given) => {
+      const names = storedNames();
+      const taken = given.flatMap((name) => [names.take(name), names.take(name.toUpperCase())]);
+      assert.is(new Set(taken.map((name) => name.toLowerCase())).size, taken.length);
+      for (const name of taken) assert.is(join("/mails/1", name), `/mails/1/${name}`);
+    }),
+    { ...runs, numRuns: 500 },
+  );
 });
 
 type Given = { filename: string; content: string; content_type?: string };

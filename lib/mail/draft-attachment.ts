@@ -116,7 +116,8 @@ export function safeName(filename: string): string {
   const dot = plain.lastIndexOf(".");
   const extension = dot > 0 && plain.length - dot <= 16 ? plain.slice(dot) : "";
   const stem = shorten(plain.slice(0, plain.length - extension.length) || "_", 150 - Buffer.byteLength(extension));
-  const name = stem + extension;
+  // Where it was cut may be behind a dot or a space: Windows drops those at a name's end.
+  const name = (stem + extension).replace(/[.\s]+$/, "");
   return reserved.test(name) ? `_${name}` : name;
 }
 
