@@ -1,0 +1,59 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openContext, type TestContext } from "../../../ops/harness/context.ts";
+import { eventually } from "../../../ops/harness/test.ts";
+import { startPms, type PmsStandIn } from "../../../ops/e2e/stand-ins/pms.ts";
+import { runSync } from "./run.ts";
+import { readSync } from "./tasks.ts";
+
+const test = suite<{ context: TestContext; pms: PmsStandIn }>("turns of a synchronisation");
+test.before.each(async (state) => {
+  state.pms = await startPms();
+  const env = { PMS_API_URL: state.pms.url, PMS_API_KEY: state.pms.key };
+  state.context = await openContext({ env });
+});
+test.after.each(async ({ context, pms }) => {
+  await context.close();
+  await pms.close();
+});
+
+const id = "7b0c1d52-6a3e-4f0e-9b8a-0d6f6a1f2c11";
+const add = ({ ctx }: TestContext) =>
+  ctx.db.query("INSERT INTO pms_sync_tasks (id, sync_type, force) VALUES ($1, 'members', false)", [id]);
+const guest = (n: number) => ({ id: n, last_name: "王", updated_at: "2025-10-08T10:00:00Z" });
+
+test("many that are told of it at once do it once", async ({ context, pms }) => {
+  pms.put("members", ...[1, 2, 3].map(guest));
+  await add(context);
+  await Promise.all([1, 2, 3, 4].map(() => runSync(context.newCall(), id)));
+  const { status, synced_count } = await readSync(context.ctx, id);
+  assert.equal([status, synced_count, pms.requests.length], ["completed", 3, 1]);
+});
+
+test("one whose lease has ended while it waited changes nothing any more", async ({ context, pms }) => {
+  pms.put("members", ...[1, 2, 3].map(guest));
+  pms.pageSize = 2;
+  await add(context);
+  const release = pms.hold();
+  const late = runSync(context.newCall(), id);
+  await eventually(() => pms.requests.length === 1, { what: "it has asked", within: 20_000 });
+  await context.ctx.db.query("UPDATE pms_sync_tasks SET lease_until = now() - interval '1 second'");
+  const next = runSync(context.newCall(), id);
+  await eventually(() => pms.requests.length === 2, { what: "another one has asked", within: 20_000 });
+  release();
+  await Promise.all([late, next]);
+  const { status, synced_count } = await readSync(context.ctx, id);
+  assert.equal([status, synced_count], ["completed", 3]);
+  const { rows } = await context.ctx.db.query("SELECT FROM members");
+  assert.is(rows.length, 3);
+});
+
+test("one that ends its process again and again is given up", async ({ context }) => {
+  await add(context);
+  await context.ctx.db.query("UPDATE pms_sync_tasks SET attempt = 50");
+  await runSync(context.ctx, id);
+  const { status, error_message } = await readSync(context.ctx, id);
+  assert.equal([status, error_message], ["failed", "Whoever works on it ends before a page is taken"]);
+});
+
+test.run();
