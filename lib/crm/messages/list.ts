@@ -34,9 +34,11 @@ const withCampaigns = `(
   SELECT id, member_id, content, direction, message_type, sender_type, 'sent', NULL, read_at, created_at
   FROM campaign_messages WHERE member_id = $1)`;
 
+type Listing = Pick<Context, "db" | "recentCounts">;
+
 /** Messages of campaigns are among them where one member is asked for. */
 export async function listMessages(
-  { db }: Pick<Context, "db">,
+  { db, recentCounts }: Listing,
   { memberId, direction, startDate, endDate }: MessageFilter,
   { pageSize, offset }: Page,
 ): Promise<Found<MessageRow>> {
@@ -51,7 +53,7 @@ export async function listMessages(
   const where = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
   const from = `${memberId === undefined ? "messages" : withCampaigns} AS message`;
   const filters = [...values];
-  const [page, count] = await Promise.all([
+  const [page, total] = await Promise.all([
     db.query<MessageRow & Record<string, unknown>>(
       `SELECT message.id::float8 AS id, member_id::float8, content, direction, message_type, sender_type, status,
               scheduled_at, read_at, message.created_at,
@@ -61,17 +63,19 @@ export async function listMessages(
        ORDER BY message.created_at DESC, message.id DESC`,
       values,
     ),
-    db.query<{ total: number }>(`SELECT count(*)::int AS total FROM ${from} ${where}`, filters),
+    recentCounts.of(`messages ${from} ${where} ${JSON.stringify(filters)}`, async () => {
+      const { rows } = await db.query<{ total: number }>(
+        `SELECT count(*)::int AS total FROM ${from} ${where}`,
+        filters,
+      );
+      return rows[0]?.total ?? 0;
+    }),
   ]);
-  return { items: page.rows, total: count.rows[0]?.total ?? 0 };
+  return { items: page.rows, total };
 }
 
 /** All that was said with a member. Whoever reads it has read what the member wrote. */
-export async function readConversation(
-  ctx: Pick<Context, "db">,
-  memberId: number,
-  page: Page,
-): Promise<Found<MessageRow>> {
+export async function readConversation(ctx: Listing, memberId: number, page: Page): Promise<Found<MessageRow>> {
   const { rowCount } = await ctx.db.query("SELECT FROM members WHERE id = $1", [memberId]);
   if (rowCount === 0) throw memberNotFound();
   await ctx.db.query(
