@@ -103,11 +103,8 @@ story("a keyword rule is shown with its keywords, as the document shows it", asy
   const { id } = await add({ ...keywordRule(["優惠", "折扣"]), is_active: true });
   const shown = dataOf(await crm.get(`/auto-responses/${id}`), Keyword);
   assert.equal(
-    shown.keywords.map(({ keyword, match_count }) => [keyword, match_count]),
-    [
-      ["優惠", 0],
-      ["折扣", 0],
-    ],
+    shown.keywords.map(({ keyword, match_count }) => `${keyword} ${match_count}`),
+    ["優惠 0", "折扣 0"],
   );
 });
 
@@ -182,13 +179,8 @@ story("keywords that stay keep their counts", async () => {
   const user = guest();
   await told(user, user.says("早餐幾點?"));
   const answer = await crm.put(`/auto-responses/${id}`, { keywords: ["早餐 ", "泳池"] });
-  assert.equal(
-    dataOf(answer, Keyword).keywords.map(({ keyword, match_count }) => [keyword, match_count]),
-    [
-      ["早餐", 1],
-      ["泳池", 0],
-    ],
-  );
+  const shown = dataOf(answer, Keyword).keywords.map(({ keyword, match_count }) => `${keyword} ${match_count}`);
+  assert.equal(shown, ["早餐 1", "泳池 0"]);
 });
 
 story("a rule that is switched off, changed or deleted is so from then on", async () => {
