@@ -29,8 +29,8 @@ story.after(async () => {
 });
 
 story("a paused campaign sends nothing more until it is resumed, and then everybody has it once", async () => {
-  const { members, id } = await api.prepared(10_000, { tracking: "aggregate" });
-  line.always("multicast", { kind: "delay", ms: 400 });
+  const { members, id } = await api.prepared(15_000, { tracking: "aggregate" });
+  line.always("multicast", { kind: "delay", ms: 1500 });
   await api.send(id);
   await api.until(id, "under way", ({ sent_count }) => sent_count > 0);
   assert.is(dataOf(await crm.post(`/campaigns/${id}/pause`), Standing).status, "sending");
@@ -41,28 +41,51 @@ story("a paused campaign sends nothing more until it is resumed, and then everyb
     within: 60_000,
   });
   const held = await api.read(id);
-  assert.ok(held.paused_at !== null && held.status === "sending" && held.sent_count < 10_000, JSON.stringify(held));
+  assert.ok(held.paused_at !== null && held.status === "sending" && held.sent_count < 15_000, JSON.stringify(held));
   assert.is(
     api.copies(members).reduce((sum, count) => sum + count, 0),
     held.sent_count,
   );
+  line.always("multicast", undefined);
   dataOf(await crm.post(`/campaigns/${id}/resume`), Standing);
   const ended = await api.settled(id);
-  assert.equal([ended.status, ended.sent_count, ended.paused_at], ["sent", 10_000, null]);
+  assert.equal([ended.status, ended.sent_count, ended.paused_at], ["sent", 15_000, null]);
   assert.equal(new Set(api.copies(members)), new Set([1]));
 });
 
 story("a campaign that is cancelled on its way stops between batches, and its count is what LINE has", async () => {
-  const { members, id } = await api.prepared(10_000, { tracking: "aggregate" });
-  line.always("multicast", { kind: "delay", ms: 400 });
+  const { members, id } = await api.prepared(15_000, { tracking: "aggregate" });
+  line.always("multicast", { kind: "delay", ms: 1500 });
   await api.send(id);
   await api.until(id, "under way", ({ sent_count }) => sent_count > 0);
   assert.is(dataOf(await crm.post(`/campaigns/${id}/cancel`), Standing).status, "cancelled");
   const ended = await api.settled(id);
   const got = api.copies(members).reduce((sum, count) => sum + count, 0);
   assert.equal([ended.status, ended.sent_count], ["cancelled", got]);
-  assert.ok(got < 10_000, "it did not stop");
+  assert.ok(got < 15_000, "it did not stop");
   assert.match(problemOf(await crm.post(`/campaigns/${id}/resume`), 409).message, "cancelled");
+});
+
+story("whoever follows a campaign is told how far it is, until it has ended", async () => {
+  const { id } = await api.prepared(3_000, { tracking: "aggregate" });
+  line.always("multicast", { kind: "delay", ms: 400 });
+  const headers = { authorization: `Bearer ${crm.admin.token}` };
+  const path = `/api/v1/campaigns/${id}/progress`;
+  const answer = await fetch(crm.system.url + path, { headers });
+  assert.equal([answer.status, answer.headers.get("content-type")], [200, "text/event-stream; charset=utf-8"]);
+  await api.send(id);
+  const text = await answer.text();
+  const told = [...text.matchAll(/^event: ?progress\ndata: ?(.+)$/gm)].map(
+    ([, data = ""]) => JSON.parse(data) as Record<string, unknown>,
+  );
+  assert.is(told[0]?.["status"], "draft");
+  assert.equal([told.at(-1)?.["status"], told.at(-1)?.["sent_count"]], ["sent", 3_000]);
+  const counts = told.map(({ sent_count }) => Number(sent_count));
+  assert.equal(
+    counts,
+    counts.toSorted((a, b) => a - b),
+  );
+  problemOf(await crm.get("/campaigns/999999/progress"), 404);
 });
 
 story.run();
