@@ -33,10 +33,10 @@ export async function runExport(ctx: Context, id: string): Promise<void> {
     beat.rowsAll = content.rows;
     const bytes = await write(turn.format, content.report, file, beat);
     const { rowCount } = await ctx.db.query(sql.completeTurn, [id, turn.turn, bytes, beat.rowsDone]);
-    if (rowCount !== 1) return await rm(file, { force: true });
+    if (rowCount !== 1) return await discard(ctx, file);
     ctx.log.info({ report: id, bytes, rows: beat.rowsDone }, "a report was written");
   } catch (error) {
-    await rm(file, { force: true });
+    await discard(ctx, file);
     if (beat.isLost) return;
     // Another process goes on, which is no fault of the report's.
     if (ctx.isStopping) return await giveUp(ctx, turn, 0);
@@ -45,6 +45,11 @@ export async function runExport(ctx: Context, id: string): Promise<void> {
   } finally {
     beat.stop();
   }
+}
+
+/** Never fails: what cannot be removed now is cleaned away later. */
+async function discard({ log }: Context, file: string): Promise<void> {
+  await rm(file, { force: true }).catch((error: unknown) => log.debug({ err: error }, "a report was not removed"));
 }
 
 async function write(format: Format, report: Report, file: string, beat: Beat): Promise<number> {
