@@ -33,6 +33,8 @@ export interface Row {
   ceiling: string;
   ratio: string;
   target: string;
+  /** Of the ratio; otherwise more is. */
+  lessIsBetter?: boolean;
 }
 
 export interface Report {

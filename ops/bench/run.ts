@@ -6,6 +6,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { format } from "prettier";
 import { results, root } from "./app.ts";
+import { recorded, slower } from "./compare.ts";
 import { generator, installGenerator } from "./load.ts";
 import type { Plan, Report, Row, Sample } from "./measure.ts";
 import { installPeers, preparePeers } from "./peers.ts";
@@ -93,10 +94,16 @@ async function main(): Promise<number> {
     rows.push(...report.rows);
     samples[name] = report.samples;
   }
-  const result = { at: new Date().toISOString(), ...plan, tell: undefined, machine: machine(), rows, samples };
+  const worse = slower(rows, await recorded(results));
+  const result = { at: new Date().toISOString(), ...plan, tell: undefined, machine: machine(), rows, worse, samples };
   if (plan.profile) tell(`\n${await summaries()}\n`);
   console.log(
     options.json ? JSON.stringify(result) : `\n${table(rows)}\n\n${Object.values(result.machine).join(" · ")}`,
+  );
+  tell(
+    worse.length > 0
+      ? `\nWorse than when it was last recorded:\n  ${worse.join("\n  ")}`
+      : "\nNo ratio is more than 15 % worse than when it was last recorded.",
   );
   if (options.save) await save(result);
   return 0;

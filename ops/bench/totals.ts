@@ -50,6 +50,7 @@ export async function measureTotals(plan: Plan): Promise<Report> {
         peers: "",
         ceiling: `without ${us(size, false, step)}`,
         ratio: series.ratio(nameOf(size, true), nameOf(size, false), step).toFixed(2),
+        lessIsBetter: true,
         target: "",
       })),
     );
