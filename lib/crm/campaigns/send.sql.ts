@@ -7,10 +7,13 @@ export const lockFreezing = "SELECT pg_advisory_xact_lock(hashtext('crm freezes 
 export interface Lockable {
   status: string;
   template_id: number;
+  /** It is scheduled, and its time has come. */
+  is_due: boolean;
 }
 
 export const lockCampaign = `
-  SELECT status, template_id::float8 AS template_id FROM campaigns WHERE id = $1 FOR UPDATE NOWAIT`;
+  SELECT status, template_id::float8 AS template_id, coalesce(status = 'scheduled' AND scheduled_at <= now(), FALSE) AS is_due
+  FROM campaigns WHERE id = $1 FOR UPDATE NOWAIT`;
 
 /** Messages that campaigns under way still need. */
 export const promised = `

@@ -10,7 +10,7 @@ import { templateFaults } from "../templates/limits.ts";
 import { readTemplate } from "../templates/store.ts";
 import type { Template } from "../templates/template.ts";
 import { audienceCondition, countAudience, type Audience } from "./audience.ts";
-import { cannotRender, isIn, lineNotSet, quotaMissed } from "./problems.ts";
+import { cannotRender, isIn, lineNotSet, quotaMissed, wrongState } from "./problems.ts";
 import { publishBatches } from "./publish.ts";
 import { readSettings } from "./store.ts";
 import * as sql from "./send.sql.ts";
@@ -50,9 +50,9 @@ export async function audienceCount({ db, clock }: Pick<Context, "db" | "clock">
 /**
  * Begins to send a draft or a scheduled campaign. Returns once its recipients are frozen and committed; their messages
  * follow. Throws `campaign_not_found`, `wrong_state`, `over_quota`, `cannot_render`, `line_not_set`, or
- * `service_unavailable`: the campaign is then as it was.
+ * `service_unavailable`: the campaign is then as it was. `due`: only while it is scheduled for a time that has come.
  */
-export async function sendCampaign(ctx: Context, id: number): Promise<Begun> {
+export async function sendCampaign(ctx: Context, id: number, { due = false } = {}): Promise<Begun> {
   ctx.tag({ campaign_id: id });
   const { status, ...audience } = await readSettings(ctx.db, id);
   assertSendable(status);
@@ -62,7 +62,7 @@ export async function sendCampaign(ctx: Context, id: number): Promise<Begun> {
 
   const { recipients, batches, sentAt } = await ctx.db.transaction(async (tx) => {
     await tx.query(`SET LOCAL statement_timeout = ${freezeLimitMs}`);
-    const { template_id: templateId } = await lock(tx, id);
+    const { template_id: templateId } = await lock(tx, id, due);
     await tx.query(patient(sql.lockFreezing));
     // As it is now: it may have been changed while the quota was asked.
     const settings = await readSettings(tx, id);
@@ -95,21 +95,21 @@ export async function startDue(ctx: Context): Promise<void> {
   for (const { id } of rows) {
     if (ctx.signal.aborted) return;
     try {
-      await sendCampaign(ctx, id);
+      await sendCampaign(ctx, id, { due: true });
     } catch (error) {
-      // Somebody else has it, or has taken it back.
-      if (!(error instanceof Problem) || error.code === "wrong_state" || error.status === 404) {
-        if (!(error instanceof Problem)) throw error;
-        continue;
-      }
-      if (error.status >= 500) {
-        ctx.log.warn({ err: error, campaign_id: id }, "a scheduled campaign waits for LINE");
-        continue;
-      }
-      ctx.log.error({ campaign_id: id, code: error.code }, "a scheduled campaign could not be sent");
-      await ctx.db.query(sql.failScheduled, [id, error.message]);
+      if (!(error instanceof Problem)) throw error;
+      await refusedStart(ctx, id, error);
     }
   }
+}
+
+async function refusedStart(ctx: Context, id: number, problem: Problem): Promise<void> {
+  const { status, code, message } = problem;
+  // Somebody else has it, or has taken it back.
+  if (code === wrongState.code || status === 404) return;
+  if (status >= 500) return ctx.log.warn({ err: problem, campaign_id: id }, "a scheduled campaign waits for LINE");
+  ctx.log.error({ campaign_id: id, code }, "a scheduled campaign could not be sent");
+  await ctx.db.query(sql.failScheduled, [id, message]);
 }
 
 export function assertRenders(template: Template): void {
@@ -132,11 +132,12 @@ async function needed(db: Queryable, count: number): Promise<{ count: number; pr
   return { count, promised: rows[0]?.count ?? 0 };
 }
 
-async function lock(tx: Queryable, id: number): Promise<sql.Lockable> {
+async function lock(tx: Queryable, id: number, due: boolean): Promise<sql.Lockable> {
   try {
     const { rows } = await tx.query<sql.Lockable>(sql.lockCampaign, [id]);
     if (!rows[0]) throw campaignNotFound();
     assertSendable(rows[0].status);
+    if (due && !rows[0].is_due) throw isIn(rows[0].status, "its time has been changed");
     return rows[0];
   } catch (error) {
     // 55P03: somebody sends or changes it at this moment.
