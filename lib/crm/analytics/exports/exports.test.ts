@@ -54,6 +54,16 @@ test("a report is written once, whatever the broker does with its message", asyn
   assert.equal(await readdir(folder), [`${id}.1.xlsx`]);
 });
 
+test("with the broker away a report is taken, and waits for the sweep", async ({ context, user }) => {
+  const { ctx } = context;
+  const id = await startExport(ctx, asked, user);
+  const { rows } = await ctx.db.query<{ due: boolean }>(
+    "SELECT due_at <= now() AS due FROM report_exports WHERE id = $1",
+    [id],
+  );
+  assert.equal(rows, [{ due: true }]);
+});
+
 test("whoever lost the lease leaves nothing, and changes nothing", async ({ context, folder, user }) => {
   const { ctx } = context;
   const id = await startExport(ctx, asked, user);
