@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { chooseRule, isWithin, type Rule } from "./choose.ts";
@@ -79,6 +80,54 @@ test("a follow is welcomed by the lowest welcome rule alone", () => {
   assert.is(chooseRule([welcome(5), welcome(4), window(1, 0, 0)], { kind: "follow" })?.rule.id, 4);
   assert.is(chooseRule([window(1, 0, 0)], { kind: "follow" }), undefined);
   assert.is(answered([welcome(1)], "hello"), undefined);
+});
+
+const letters = fc.constantFrom(..."a A ａ Ａ b ﾁ チ ｸﾞ グ ① 1 優 惠 🏨 ß ẞ İ \u3000 \u0301 \u00a0".split(" "), " ");
+const words = fc.array(letters, { maxLength: 6 }).map((parts) => parts.join(""));
+const someRules = fc.array(fc.array(words, { minLength: 1, maxLength: 3 }), { maxLength: 6 });
+const runs = { seed: 20_260_120, numRuns: 2000 };
+
+test("what is folded stays as it is, however it is written", () => {
+  fc.assert(
+    fc.property(fc.oneof(words, fc.string({ unit: "grapheme" })), (text) => {
+      assert.is(fold(fold(text)), fold(text));
+      for (const form of ["NFC", "NFD", "NFKC", "NFKD"]) assert.is(fold(text.normalize(form)), fold(text), form);
+      assert.is(fold(`\t${text}\n`), fold(text));
+    }),
+    runs,
+  );
+});
+
+test("the choice is the first of all that match: whole, then longest, then lowest, in whatever order rules come", () => {
+  fc.assert(
+    fc.property(someRules, words, fc.array(words, { maxLength: 2 }), (given, text, more) => {
+      const rules = given.map((list, index) => keywords(index + 1, ...list));
+      const asked = [text, ...more].join(" ");
+      const folded = fold(asked);
+      const matches = rules.flatMap((rule) =>
+        rule.keywords
+          .filter((keyword) => keyword.folded !== "" && folded.includes(keyword.folded))
+          .map((keyword) => ({ rule: rule.id, whole: keyword.folded === folded, length: [...keyword.folded].length })),
+      );
+      const [best] = matches.toSorted(
+        (a, b) => Number(b.whole) - Number(a.whole) || b.length - a.length || a.rule - b.rule,
+      );
+      assert.is(answered(rules, asked)?.[0], best?.rule);
+      assert.equal(answered(rules.toReversed(), asked), answered(rules, asked));
+    }),
+    runs,
+  );
+});
+
+test("every second of the day is within exactly one of a window and the one that begins where it ends", () => {
+  const seconds = fc.nat({ max: 86_399 });
+  fc.assert(
+    fc.property(seconds, seconds, seconds, (from, until, at) => {
+      fc.pre(from !== until);
+      assert.is.not(isWithin({ from, until }, at), isWithin({ from: until, until: from }, at));
+    }),
+    runs,
+  );
 });
 
 test.run();

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
+import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openSecrets } from "../../resources/secrets.ts";
@@ -128,6 +129,69 @@ test("a link of one purpose is no postback", async () => {
   const asLink = ctx.secrets.macs(text, "links")[0].toString("base64url", 0, 16);
   assert.is(openPostback(ctx, `tap ${text} ${asLink}`), undefined);
   assert.type(prepareLink(ctx, { ...place, url }), "function");
+});
+
+const ids = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+const places = fc.record(
+  {
+    campaignId: fc.option(ids),
+    kind: fc.constantFrom("button" as const, "item" as const),
+    index: fc.nat({ max: 20 }),
+    tagIds: fc.array(ids, { maxLength: 4 }),
+  },
+  { noNullPrototype: true },
+);
+const addresses = fc
+  .tuple(
+    fc.webUrl({ withQueryParameters: true, withFragments: true }),
+    fc.string({ unit: "grapheme", maxLength: 20 }),
+    fc.string({ unit: "binary", maxLength: 10 }),
+  )
+  .map(([address, text, any]) => `${address}${address.includes("?") ? "&" : "?"}q=${text}%20 ${any}`)
+  .filter((address) => URL.canParse(address));
+const runs = { seed: 20_260_120, numRuns: 1000 };
+
+test("whatever is linked, the link says it again, to the letter, and fits", async () => {
+  const ctx = await house();
+  let signed = 0;
+  fc.assert(
+    fc.property(places, ids, addresses, (given, memberId, address) => {
+      const link = signLink(ctx, { ...given, memberId, url: address });
+      if (link === address) return;
+      signed++;
+      assert.ok(link.length <= 1000);
+      assert.equal(openLink(ctx, signedOf(link)), { ...given, memberId, url: new URL(address).href });
+      const data = postbackData(ctx, given);
+      if (data.length <= 300) assert.equal(openPostback(ctx, data), given);
+    }),
+    runs,
+  );
+  assert.ok(signed > runs.numRuns / 2, `${signed} were signed`);
+});
+
+test("no text that was not signed opens, nor one thing as another", async () => {
+  const ctx = await house();
+  fc.assert(
+    fc.property(
+      places,
+      ids,
+      fc.nat(),
+      fc.string({ unit: "binary-ascii", minLength: 1, maxLength: 3 }),
+      (given, memberId, at, other) => {
+        const link = signedOf(signLink(ctx, { ...given, memberId, url }));
+        const data = postbackData(ctx, given);
+        const changed = (text: string) =>
+          text.slice(0, at % text.length) + other + text.slice((at % text.length) + other.length);
+        // The last letter of a code has two bits that say nothing.
+        const same = (text: string, it: string) => text.slice(0, -1) === it.slice(0, -1) && text.length === it.length;
+        if (!same(changed(link), link)) assert.is(openLink(ctx, changed(link)), undefined);
+        if (!same(changed(data), data)) assert.is(openPostback(ctx, changed(data)), undefined);
+        for (const text of [data, other]) assert.is(openLink(ctx, text), undefined);
+        for (const text of [link, other]) assert.is(openPostback(ctx, text), undefined);
+      },
+    ),
+    runs,
+  );
 });
 
 test.run();
