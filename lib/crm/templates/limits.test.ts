@@ -42,6 +42,20 @@ test("all faults are told at once", () => {
   );
 });
 
+test("what the type does not show is stored, and so has to be right, too", () => {
+  const shown = { type: "text", content: "好" } as const;
+  assert.equal(faults({ ...shown, buttons: [{ label: "立即訂房" }], carousel_items: [card(), card()] }), []);
+  assert.equal(faults({ ...shown, buttons: [{ label: "a\ud800" }] }), ["buttons[0].label must be valid Unicode"]);
+  assert.equal(faults({ ...shown, carousel_items: [{ ...card(), title: "字".repeat(101) }] }), [
+    "carousel_items[0].title is over 100 characters",
+  ]);
+  const result = (given: Record<string, unknown>) => faults({ ...shown, interaction_result: given });
+  assert.equal(result({ next: "thank", text: "謝謝 \\u0000 😀" }), []);
+  for (const bad of [{ a: "\u0000" }, { "\u0000": 1 }, { a: ["x\\\ud83d"] }, { a: "\udc00" }])
+    assert.equal(result(bad), ["interaction_result must be valid Unicode"]);
+  assert.equal(result({ a: "x".repeat(10_000) }), ["interaction_result is over 10,000 characters"]);
+});
+
 test("a label is counted in characters as people see them", () => {
   assert.equal(faults(buttons("好", "👨‍👩‍👧‍👦".repeat(40))), []);
   assert.equal(faults(buttons("好", "👨‍👩‍👧‍👦".repeat(41))), ["buttons[0].label is over LINE's 40 characters"]);

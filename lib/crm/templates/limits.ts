@@ -19,6 +19,7 @@ const own = {
   title: 100,
   description: 200,
   url: 500,
+  result: 10_000,
   price: 99_999_999.99,
 };
 /** Of a text with buttons: what a bubble of full-length links has room for. */
@@ -38,21 +39,20 @@ export function templateFaults(template: Template): Fault[] {
   if (template.type === "text" || template.type === "text_button") {
     fault("content", contentFault(template.content));
   } else fault("content", template.content ? textFault(template.content) : undefined);
-  if (template.type === "text_button") {
-    const buttons = template.buttons ?? [];
-    fault("buttons", countFault(buttons.length, mostButtons, "buttons"));
-    for (const [index, button] of buttons.slice(0, mostButtons).entries()) {
-      for (const { field, message } of buttonFaults(button)) fault(`buttons[${index}].${field}`, message);
-    }
+  // Also those that the type does not show: they are stored, and shown once the type is another one.
+  const buttons = template.buttons ?? [];
+  fault("buttons", countFault(buttons.length, mostButtons, "buttons", template.type === "text_button"));
+  for (const [index, button] of buttons.slice(0, mostButtons).entries()) {
+    for (const { field, message } of buttonFaults(button)) fault(`buttons[${index}].${field}`, message);
   }
-  if (template.type === "image_click" || template.type === "image_card") {
-    const cards = template.carousel_items ?? [];
-    const most = template.type === "image_click" ? 1 : lineLimits.flex.bubbles;
-    fault("carousel_items", countFault(cards.length, most, template.type === "image_click" ? "picture" : "cards"));
-    for (const [index, card] of cards.slice(0, most).entries()) {
-      for (const { field, message } of cardFaults(card)) fault(`carousel_items[${index}].${field}`, message);
-    }
+  const cards = template.carousel_items ?? [];
+  const most = template.type === "image_click" ? 1 : lineLimits.flex.bubbles;
+  const areShown = template.type === "image_click" || template.type === "image_card";
+  fault("carousel_items", countFault(cards.length, most, most === 1 ? "picture" : "cards", areShown));
+  for (const [index, card] of cards.slice(0, most).entries()) {
+    for (const { field, message } of cardFaults(card)) fault(`carousel_items[${index}].${field}`, message);
   }
+  fault("interaction_result", resultFault(template.interaction_result));
   return faults.length > 0 ? faults : sizeFaults(template);
 }
 
@@ -95,6 +95,14 @@ function textFault(text: string): string | undefined {
   return /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text)
     ? "must not contain control characters"
     : undefined;
+}
+
+/** Anything, as far as a database takes it: JSON writes a half of a character, and NUL, as an escape. */
+function resultFault(result: Template["interaction_result"]): string | undefined {
+  if (!result) return undefined;
+  const json = JSON.stringify(result);
+  if (json.length > own.result) return over("", own.result);
+  return /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(json) ? "must be valid Unicode" : undefined;
 }
 
 function imageUrlFault(url: string): string | undefined {
@@ -153,8 +161,8 @@ function sizeFaults(template: Template): Fault[] {
 
 const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
 
-function countFault(count: number, atMost: number, what: string): string | undefined {
-  if (count > 0 && count <= atMost) return undefined;
+function countFault(count: number, atMost: number, what: string, isNeeded: boolean): string | undefined {
+  if (count <= atMost && (count > 0 || !isNeeded)) return undefined;
   return atMost === 1 ? `must be one ${what}` : `must be 1 to ${atMost} ${what}`;
 }
 

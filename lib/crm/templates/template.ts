@@ -40,6 +40,8 @@ export interface Template {
   preview_text?: Optional<string>;
   /** Added with every interaction, beside the tag of the button or card. */
   interaction_tag_id?: Optional<number>;
+  /** The client's own, kept as it is. */
+  interaction_result?: Optional<Record<string, unknown>>;
   carousel_items?: Optional<readonly CarouselItem[]>;
 }
 
