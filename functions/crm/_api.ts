@@ -14,7 +14,8 @@ export const IdOf = (what: string) =>
 
 export const Id = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 export const Time = Type.String({ format: "date-time" });
-export const Day = Type.String({ format: "date" });
+/** There is no year 0, and PostgreSQL takes none. */
+export const Day = Type.String({ format: "date", pattern: "^(?!0000)" });
 export const OrNull = <T extends TSchema>(schema: T, options: { description?: string } = {}) =>
   Type.Union([schema, Type.Null()], options);
 export const Nothing = Type.Null();

@@ -4,7 +4,7 @@ import type { Context } from "#runtime";
 import type { CrmUser } from "#lib/crm/access.ts";
 import type { ListedRow } from "#lib/crm/members/list.ts";
 import { shownIdNumber, type MemberRow } from "#lib/crm/members/members.ts";
-import { PlainText } from "#lib/plain-text.ts";
+import { LongText, PlainText } from "#lib/plain-text.ts";
 import { genders, memberSources, tagTypes } from "#lib/crm/values.ts";
 import { Day, OrNull, Time } from "../_api.ts";
 
@@ -50,7 +50,7 @@ export const MemberInfo = Type.Object({
   last_interaction_at: OrNull(Time),
 });
 
-export const Notes = Type.String({ maxLength: 10_000 });
+export const Notes = LongText({ maxLength: 10_000 });
 
 const line = (maxLength: number, description: string) =>
   Type.Optional(OrNull(PlainText({ maxLength }), { description }));
@@ -66,7 +66,7 @@ export const MemberSettings = Type.Object({
   id_number: line(50, "Of an identity card or passport; kept sealed"),
   line_uid: line(100, "LINE's id of him"),
   line_display_name: line(100, "His name at LINE"),
-  line_picture_url: Type.Optional(OrNull(Type.String({ maxLength: 500, pattern: String.raw`^https?://\S+$` }))),
+  line_picture_url: Type.Optional(OrNull(PlainText({ maxLength: 500, pattern: String.raw`^https?://\S+$` }))),
   accept_marketing: Type.Optional(Type.Boolean({ description: "Whether campaigns may reach him; true unless told" })),
   notes: Type.Optional(OrNull(Notes)),
 });
