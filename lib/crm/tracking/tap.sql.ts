@@ -15,8 +15,11 @@ export interface TapRow {
 /**
  * Counts a member's first tap of a campaign as its opening and its click (LINE tells nobody's opening), and adds the
  * tags. Repeated taps change nothing: `clicked_at` is looked at again by whoever had to wait for the row, and the index
- * `tag_trigger_logs_once` keeps one line for each member, tag and campaign. Tags are locked in order before the triggers
- * that count them come to that. A returned row says that the member is one of ours.
+ * `tag_trigger_logs_once` keeps one line for each member, tag and campaign. A returned row says that the member is one of
+ * ours.
+ *
+ * Any number may run at once: rows are locked in one order, members, recipients, campaigns, tags, each by their ids, so
+ * that none waits for another in a circle. Batches that are settled lock recipients before campaigns, too.
  */
 export const recordTaps: Statement<TapRow, { i: number }> = {
   name: "record_taps",
@@ -25,9 +28,12 @@ export const recordTaps: Statement<TapRow, { i: number }> = {
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
         i int, member_id bigint, campaign_id bigint, tag_ids bigint[], source text, at timestamptz)
     ),
+    ours AS MATERIALIZED (
+      SELECT id FROM members WHERE id IN (SELECT member_id FROM input) ORDER BY id FOR NO KEY UPDATE
+    ),
     known AS MATERIALIZED (
       SELECT i, member_id, campaigns.id AS campaign_id, tag_ids, input.source, at
-      FROM input JOIN members ON members.id = member_id LEFT JOIN campaigns ON campaigns.id = campaign_id
+      FROM input JOIN ours ON ours.id = member_id LEFT JOIN campaigns ON campaigns.id = campaign_id
     ),
     firsts AS MATERIALIZED (
       SELECT DISTINCT ON (campaign_id, member_id) campaign_id, member_id, at FROM known
@@ -40,14 +46,18 @@ export const recordTaps: Statement<TapRow, { i: number }> = {
       WHERE recipient.campaign_id = firsts.campaign_id AND recipient.member_id = firsts.member_id AND clicked_at IS NULL
       RETURNING recipient.campaign_id, opened_at = firsts.at AS opened
     ),
+    counting AS MATERIALIZED (
+      SELECT id FROM campaigns WHERE id IN (SELECT campaign_id FROM tapped) ORDER BY id FOR NO KEY UPDATE
+    ),
     counted AS (
       UPDATE campaigns SET clicked_count = clicked_count + clicked, opened_count = opened_count + opened
       FROM (SELECT campaign_id, count(*) AS clicked, count(*) FILTER (WHERE opened) AS opened
-            FROM tapped GROUP BY campaign_id) AS taps
+            FROM tapped JOIN counting ON counting.id = campaign_id GROUP BY campaign_id) AS taps
       WHERE campaigns.id = taps.campaign_id
     ),
     locked AS MATERIALIZED (
-      SELECT id FROM tags WHERE id IN (SELECT unnest(tag_ids) FROM known) ORDER BY id FOR NO KEY UPDATE
+      SELECT id FROM tags WHERE id IN (SELECT unnest(tag_ids) FROM known) AND (SELECT count(*) FROM counting) >= 0
+      ORDER BY id FOR NO KEY UPDATE
     ),
     tagging AS MATERIALIZED (
       SELECT member_id, locked.id AS tag_id, campaign_id, source, at
