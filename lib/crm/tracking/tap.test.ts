@@ -38,7 +38,10 @@ test("many at once, in any order, count each member once and wait for nobody in 
   await write(every);
 
   const { rows: campaigns } = await db.query("SELECT clicked_count, opened_count FROM campaigns ORDER BY id");
-  assert.equal(campaigns, [1, 2, 3].map(() => ({ clicked_count: 30, opened_count: 30 })));
+  assert.equal(
+    campaigns,
+    [1, 2, 3].map(() => ({ clicked_count: 30, opened_count: 30 })),
+  );
   const { rows: tags } = await db.query("SELECT trigger_count, member_count FROM tags ORDER BY id");
   const { rows: told } = await db.query(`
     SELECT (SELECT count(*)::int FROM tag_trigger_logs WHERE tag_id = tags.id) AS trigger_count,
