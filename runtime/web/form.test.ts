@@ -109,6 +109,7 @@ function wire(...parts: readonly [headers: string, content: string][]): string {
 const multipart = "multipart/form-data; boundary=X";
 const photoHeader = 'Content-Disposition: form-data; name="photo"; filename="a.png"';
 const noteHeader = 'Content-Disposition: form-data; name="note"; filename="a.txt"';
+const strangeHeader = 'Content-Disposition: form-data; name="virus"; filename="x.exe"';
 const albumHeader = 'Content-Disposition: form-data; name="album"';
 
 test("texts are checked and typed, files are on disk until the call is over", async ({ ways }) => {
@@ -135,6 +136,8 @@ test("texts are checked and typed, files are on disk until the call is over", as
   }
 });
 
+const tooMuchText = "the form has too much text";
+
 test("what is wrong is named", async ({ ways }) => {
   const twice = form();
   twice.append("note", new Blob(["again"]), "b.txt");
@@ -151,6 +154,14 @@ test("what is wrong is named", async ({ ways }) => {
     [twice, "note", "note must be given once"],
     [strange, "virus", "virus is not a file of this form"],
     [many, "", "the form must have at most 100 fields"],
+    [form({ texts: Object.fromEntries("abcde".split("").map((name) => [name, "x".repeat(65_000)])) }), "", tooMuchText],
+    [
+      wire(...Array.from({ length: 200 }, (): [string, string] => ["X-No: name", ""])),
+      "",
+      "the form has too many parts",
+    ],
+    // The parser has what comes after it, too.
+    [wire([strangeHeader, "x".repeat(500_000)], [photoHeader, "x"]), "virus", "virus is not a file of this form"],
     [wire([photoHeader, "x"], [albumHeader, "a"]), "note", "note is required"],
     [
       wire([albumHeader, "a"], [albumHeader, "b"], [photoHeader, "x"], [noteHeader, "x"]),

@@ -26,6 +26,9 @@ export interface FormContract {
 /** Far more than a form has that a person fills in. */
 const limits = { fieldNameSize: 100, fieldSize: 64 * 1024, fields: 100, headerPairs: 20, headerSize: 8 * 1024 };
 
+/** Of all texts of a form together, in characters: they are in memory. */
+const mostText = 256 * 1024;
+
 /**
  * Reads the body of a request. Throws `unsupported_media_type`, `request_too_large`, `invalid_request` with the field
  * that is wrong (among these a file above its limit), and `ClientGone`. `close` removes what the handler has not taken.
@@ -67,16 +70,18 @@ class Form {
   readonly #files = new Map<string, Arriving>();
   readonly #failure = Promise.withResolvers<never>();
   readonly #finished = Promise.withResolvers<void>();
+  #textLength = 0;
 
   constructor(type: string, contract: FormContract) {
     this.#contract = contract;
     this.#failure.promise.catch(() => {});
     const mostBytes = Math.max(...Object.values(contract.files).map(({ maxBytes }) => maxBytes));
+    const files = Object.keys(contract.files).length + 1;
     try {
       // One byte more than may be: what is at its limit is not over it.
       this.#parser = new Busboy({
         headers: { "content-type": type },
-        limits: { ...limits, files: Object.keys(contract.files).length + 1, fileSize: mostBytes + 1 },
+        limits: { ...limits, files, parts: limits.fields + files, fileSize: mostBytes + 1 },
       });
     } catch (error) {
       throw notAForm(error);
@@ -86,10 +91,11 @@ class Form {
     });
     this.#parser.on("field", (name: string | undefined, value, _nameTruncated, valueTruncated) => {
       if (valueTruncated) this.#fail(wrong(name ?? "", `must be at most ${limits.fieldSize} bytes`));
-      else if (name !== undefined) this.#texts.set(name, [...(this.#texts.get(name) ?? []), value]);
+      else if (name !== undefined) this.#takeText(name, value);
     });
     this.#parser.on("fieldsLimit", () => this.#fail(wrong("", `must have at most ${limits.fields} fields`)));
     this.#parser.on("filesLimit", () => this.#fail(wrong("", "has too many files")));
+    this.#parser.on("partsLimit", () => this.#fail(wrong("", "has too many parts")));
     this.#parser.on("finish", () => this.#finished.resolve());
     this.#parser.on("error", (error: unknown) => this.#fail(notAForm(error)));
   }
@@ -129,6 +135,12 @@ class Form {
     }
     await Promise.all(files.map(({ closed }) => closed));
     await Promise.all(files.map(({ path }) => rm(path, { force: true })));
+  }
+
+  #takeText(name: string, text: string): void {
+    this.#textLength += text.length;
+    if (this.#textLength > mostText) return this.#fail(wrong("", "has too much text"));
+    this.#texts.set(name, [...(this.#texts.get(name) ?? []), text]);
   }
 
   #takeFile(name: string, stream: BusboyFileStream, filename: string | undefined, contentType: string): void {
