@@ -123,8 +123,11 @@ test("a signature over the bytes of a body is checked before anything is made of
   const text = '{ "times":\t2, "text": "caf\\u00e9 \u{1f375}" }';
   const large = JSON.stringify({ times: 3, text: "x".repeat(400_000) });
   for (const body of [text, large]) {
-    const response = await tried.fetch("/hook", { body, headers: { "x-signature": sign(body) } });
-    assert.equal(await response.json(), { times: body === text ? 2 : 3 });
+    // Of a known length, and of one that shows at the end.
+    for (const length of [{ "content-length": String(Buffer.byteLength(body)) }, undefined]) {
+      const response = await tried.fetch("/hook", { body, headers: { "x-signature": sign(body), ...length } });
+      assert.equal(await response.json(), { times: body === text ? 2 : 3 });
+    }
   }
   const codes: [body: string, signature: string | undefined, code: string][] = [
     [text, sign(JSON.stringify(JSON.parse(text))), "bad_signature"],
@@ -166,10 +169,11 @@ test("a redirect has its address and no body, and nothing but an address gets in
 test("a handler picks a status and headers with reply; one that breaks its contract is a 500 in development", async () => {
   const made = http
     .post("/made", { access: anyone, returns: Type.Object({ id: Type.Integer() }), status: [200, 201] })
-    .handle(() => reply(201, { id: 1 }, { location: "/made/1" }));
+    .handle(() => reply(201, { id: 1 }, { Location: "/made/1", "Content-Type": "application/vnd.thing+json" }));
   const response = await tryFunction(made).fetch("/made", { body: {} });
   assert.is(response.status, 201);
   assert.is(response.headers.get("location"), "/made/1");
+  assert.is(response.headers.get("content-type"), "application/vnd.thing+json");
 
   const wrong = http
     .get("/wrong", { access: anyone, returns: Type.Object({ id: Type.Integer({ minimum: 5 }) }) })

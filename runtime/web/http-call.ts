@@ -249,7 +249,8 @@ export class HttpCall extends Limited implements CallSource {
     if (result instanceof Reply) {
       body = result.body;
       status = result.status;
-      Object.assign(headers, result.headers);
+      // In one spelling: else what is told twice would be sent twice.
+      for (const [name, value] of Object.entries(result.headers ?? {})) headers[name.toLowerCase()] = value;
     }
     this.#returned = body;
     if (body instanceof EventStream) return new Answer(status, { ...eventHeaders, ...headers }, this.#events(body));
