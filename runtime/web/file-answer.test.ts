@@ -95,6 +95,9 @@ test("a part is sent where one is asked for", async ({ get }) => {
     assert.is(response.status, status, range);
     assert.is(await response.text(), text, range);
   }
+  const beyond = await get("letters.txt", { headers: { range: "bytes=26-" } });
+  assert.is(beyond.headers.get("content-range"), "bytes */26");
+  assert.is(beyond.headers.get("cache-control"), null, "that there is no such part is not for a cache to keep");
   const part = await get("letters.txt", { headers: { range: "bytes=1-3" } });
   assert.is(part.headers.get("content-range"), "bytes 1-3/26");
   assert.is(part.headers.get("content-length"), "3");

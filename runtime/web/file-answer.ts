@@ -30,7 +30,8 @@ export async function fileAnswer(
     if (isKnown(incoming.header("if-none-match"), etag)) return new Answer(304, headers, null);
     const isHead = incoming.method === "HEAD";
     const range = isHead ? undefined : rangeOf(incoming, etag, size);
-    if (range === "none") return new Answer(416, { ...headers, "content-range": `bytes */${size}` }, null);
+    // Not to be kept, as the file may be: it says something of this request only.
+    if (range === "none") return new Answer(416, { ...given, "content-range": `bytes */${size}` }, null);
     const { start, end } = range ?? { start: 0, end: size - 1 };
     headers["content-length"] = String(end - start + 1);
     if (range) headers["content-range"] = `bytes ${start}-${end}/${size}`;
@@ -79,7 +80,7 @@ function rangeOf(incoming: Incoming, etag: string, size: number): { start: numbe
 /** RFC 6266: in letters that everything reads, and as it is. */
 function attachment(name: string): string {
   const plain = name.replaceAll(/[^\w.-]/g, "_");
-  const exact = encodeURIComponent(name).replaceAll(
+  const exact = encodeURIComponent(name.toWellFormed()).replaceAll(
     /['()*]/g,
     (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
   );
