@@ -108,6 +108,9 @@ test("the runtime's own pages: live, ready, metrics, openapi, docs", async () =>
   await runtime.start();
   assert.is((await get(runtime, "/health/ready")).status, 200);
 
+  const page = new Request("http://localhost/metrics", { method: "OPTIONS" });
+  assert.is((await runtime.fetch(page)).headers.get("allow"), "GET, HEAD");
+
   await get(runtime, "/a/1");
   const metrics = await (await runtime.fetch(new Request("http://localhost/metrics"))).text();
   assert.match(metrics, `function_calls_total{function="a",trigger="http",outcome="200"} 1`);

@@ -58,7 +58,7 @@ export function httpTrigger(host: Host): HttpTrigger {
   /** 404, or 405 with the methods that would do, in the style of the API whose addresses come nearest. */
   function missing(incoming: Incoming): Answer {
     const path = incoming.path;
-    const allowed = methods.filter((method) => findRoute(router, method, path));
+    const allowed = pages.has(path) ? ["GET"] : methods.filter((method) => findRoute(router, method, path));
     const style = nearestStyle(path);
     if (allowed.length === 0) return problemAnswer(style, problems.notFound(), requestId(incoming));
     const allow = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
