@@ -113,7 +113,7 @@ async function operations(system: System): Promise<{ route: string; tag: string 
 access("a client of the mail API is nobody to the CRM, whatever it may do with mail", async ({ one }) => {
   const { token } = await issue(one, ...grants);
   const crm = (await operations(one)).filter(({ route, tag }) => tag.startsWith("crm") && route.includes("/api/v1/"));
-  const own = new Set(["POST /api/v1/auth/login"]); // asks for no token
+  const own = new Set(["POST /api/v1/auth/login", "GET /api/v1/analytics/reports/{link}"]); // ask for no token
   assert.ok(crm.length > 20);
   for (const { route } of crm.filter((each) => !own.has(each.route))) {
     const [method = "", path = ""] = route.split(" ");
