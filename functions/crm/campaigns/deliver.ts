@@ -8,7 +8,7 @@ const BatchJob = Type.Object({ campaign_id: Type.Integer({ minimum: 1 }), batch:
 export default queue(batchQueue.name, {
   summary: "Send batches of campaigns",
   message: BatchJob,
-  // Each has up to 16 pushes under way.
-  concurrency: 12,
+  // Each has up to 8 pushes under way.
+  concurrency: 24,
   timeLimitMs: 60_000,
 }).handle(async ({ message, attempt }, ctx) => deliverBatch(ctx, message, attempt));

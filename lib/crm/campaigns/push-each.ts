@@ -8,7 +8,7 @@ import type { Noted } from "./batches.sql.ts";
 import { ladderMs } from "./campaign.ts";
 
 /** Pushes of one batch that are under way at once. */
-const lanes = 16;
+const lanes = 8;
 /** Turns that are asked for together. */
 const turnsAtOnce = 50;
 /** Milliseconds until a push that LINE does not answer is given up, and until a batch begins no more of them. */

@@ -13,30 +13,38 @@ export interface RecipientRow {
   error_message: string | null;
 }
 
-/** Of a status that is always a recipient's own, there is an index. */
+/** Recipients whose batch is in one of these states, and of whom nothing else is told. Without a join: a page is read in order. */
+const asBatch = (...states: string[]) =>
+  `r.status = 'pending' AND r.batch IN (
+     SELECT batch FROM campaign_batches WHERE campaign_id = $1 AND state IN (${states.map((state) => `'${state}'`).join()}))`;
+
 const conditions: Record<RecipientStatus, string> = {
+  // Of a status that is always a recipient's own, there is an index.
   opened: "r.status = 'opened'",
   clicked: "r.status = 'clicked'",
-  sent: "(r.status = 'sent' OR r.status = 'pending' AND b.state = 'sent')",
-  failed: "(r.status = 'failed' OR r.status = 'pending' AND b.state IN ('failed', 'unknown'))",
-  pending: "r.status = 'pending' AND b.state IN ('pending', 'sending')",
+  sent: `(r.status = 'sent' OR ${asBatch("sent")})`,
+  failed: `(r.status = 'failed' OR ${asBatch("failed", "unknown")})`,
+  pending: asBatch("pending", "sending"),
 };
 
-/** Of the campaign $1, $2 from $3 on. The page is found first, and then its members. */
+/** Of the campaign $1, $2 from $3 on. The page is found first, and then its batches and members. */
 export const selectRecipients = (status: RecipientStatus | undefined) => `
   WITH page AS MATERIALIZED (
-    SELECT r.member_id, recipient_status(r.status, b.state) AS status, r.sent_at, b.state, b.sent_at AS batch_sent_at,
-      r.opened_at, r.clicked_at, r.error_message, b.error_message AS batch_error
-    FROM campaign_recipients AS r JOIN campaign_batches AS b USING (campaign_id, batch)
+    SELECT * FROM campaign_recipients AS r
     WHERE r.campaign_id = $1 ${status === undefined ? "" : `AND ${conditions[status]}`}
     ORDER BY r.member_id LIMIT $2 OFFSET $3
+  ),
+  told AS (
+    SELECT page.*, recipient_status(page.status, b.state) AS shown, b.sent_at AS batch_sent_at,
+      b.error_message AS batch_error
+    FROM page JOIN campaign_batches AS b USING (campaign_id, batch)
   )
-  SELECT page.member_id::float8 AS member_id, page.status, page.opened_at, page.clicked_at,
+  SELECT told.member_id::float8 AS member_id, shown AS status, opened_at, clicked_at,
     coalesce(nullif(concat(m.last_name, m.first_name), ''), m.line_display_name) AS name, m.email,
-    coalesce(page.sent_at, CASE WHEN page.status IN ('sent', 'opened', 'clicked') THEN batch_sent_at END) AS sent_at,
-    coalesce(page.error_message, CASE page.status WHEN 'failed' THEN batch_error END) AS error_message
-  FROM page LEFT JOIN members AS m ON m.id = page.member_id
-  ORDER BY page.member_id`;
+    coalesce(told.sent_at, CASE WHEN shown IN ('sent', 'opened', 'clicked') THEN batch_sent_at END) AS sent_at,
+    coalesce(told.error_message, CASE shown WHEN 'failed' THEN batch_error END) AS error_message
+  FROM told LEFT JOIN members AS m ON m.id = told.member_id
+  ORDER BY told.member_id`;
 
 /**
  * How many of the campaign $1 have the status $2 (null: any): batches as a whole, less those who are told of by

@@ -14,10 +14,13 @@ export async function listRecipients(
   status: RecipientStatus | undefined,
   { pageSize, offset }: Page,
 ): Promise<Found<RecipientRow>> {
-  const [, page, count] = await Promise.all([
+  const [, count] = await Promise.all([
     readSettings(db, id),
-    db.query<RecipientRow>(selectRecipients(status), [id, pageSize, offset]),
     db.query<{ total: number }>(countRecipients, [id, status ?? null]),
   ]);
-  return { items: page.rows, total: count.rows[0]?.total ?? 0 };
+  const total = count.rows[0]?.total ?? 0;
+  // Of a million, none would be looked for long.
+  if (total <= offset) return { items: [], total };
+  const { rows } = await db.query<RecipientRow>(selectRecipients(status), [id, pageSize, offset]);
+  return { items: rows, total };
 }
