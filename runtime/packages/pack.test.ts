@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { test } from "uvu";
@@ -45,9 +45,24 @@ test("a package that is packed offers what it offers unpacked, to import and to 
 test("with another version of a package inside, all are taken from their own files", async () => {
   const file = join(folder, "pack.json");
   const kept = await readFile(file, "utf8");
-  await writeFile(file, kept.replace(/"typebox": "[^"]+"/, `"typebox": "0.0.1"`));
+  await writeFile(file, kept.replace(/"(node_modules\/typebox)": "[^"]+"/, `"$1": "0.0.1"`));
   const found = await say(`console.log(JSON.stringify([used, typeof (await import("typebox")).Type]))`);
   assert.equal(found, [false, "object"]);
+  await writeFile(file, "{}");
+  assert.equal(await say(`console.log(JSON.stringify(used))`), false, "of a pack that is none, nothing is taken");
+});
+
+test("two may pack at once, and leave one pack", async () => {
+  const use = pathToFileURL(join(import.meta.dirname, "pack.ts")).href;
+  const program = `import { pack } from ${JSON.stringify(use)}; await pack(${[root, folder].map((path) => JSON.stringify(path)).join(", ")});`;
+  const once = () => run(process.execPath, ["--input-type=module", "-e", program], { cwd: root });
+  await Promise.all([once(), once()]);
+  assert.equal(await say(`console.log(JSON.stringify(used))`), true);
+  const beside = await readdir(join(folder, ".."));
+  assert.equal(
+    beside.filter((name) => name.startsWith(`${basename(folder)}.`)),
+    [],
+  );
 });
 
 test.after(() => rm(folder, { recursive: true, force: true }));
