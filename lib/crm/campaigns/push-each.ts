@@ -7,8 +7,8 @@ import { failed, plainFate, withIds, type Batch, type Recipient, type Result } f
 import type { Noted } from "./batches.sql.ts";
 import { ladderMs } from "./campaign.ts";
 
-/** Pushes of one batch that are under way at once. */
-const lanes = 8;
+/** Pushes of one batch that are under way at once: those of all batches together stay below the connections to LINE. */
+const lanes = 4;
 /** Turns that are asked for together. */
 const turnsAtOnce = 50;
 /** Milliseconds until a push that LINE does not answer is given up, and until a batch begins no more of them. */
