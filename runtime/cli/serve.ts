@@ -18,6 +18,7 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
   });
   const config = house.readConfig(process.env);
+  const watcher = dev ? watch(root) : undefined;
   // In a process of its own, while this one opens what others keep. Whether it went well is asked below.
   const ahead = discoverSelected(root, house.functions?.(config) ?? []).then((files) => bundle(root, files));
   ahead.catch(() => {});
@@ -60,7 +61,7 @@ export async function serve({ root, house }: Session, { dev }: { dev: boolean })
     [["Functions", `${runtime.list().length} mounted`], ...rows],
     performance.now() - started,
   );
-  const watcher = dev ? watch(root, runtime, log) : undefined;
+  watcher?.begin(runtime, log);
   log.info({ port: server.port, functions: runtime.list().length }, "started");
   const signal = await asked;
   watcher?.close();

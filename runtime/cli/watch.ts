@@ -8,13 +8,23 @@ import type { Runtime } from "../runtime.ts";
 /** Editors write a file in several steps; this is long enough to see them as one save. */
 const settleMs = 40;
 
-/** Watches `functions/` and `lib/`. A broken save keeps the version that runs and prints what is wrong. */
-export function watch(root: string, runtime: Runtime, log: Logger): { close(): void } {
+export interface Watch {
+  /** From now on saves are applied, and those that came before. */
+  begin(runtime: Runtime, log: Logger): void;
+  close(): void;
+}
+
+/**
+ * Watches `functions/` and `lib/`, from before they are read: what is saved during a start is not missed. A broken save
+ * keeps the version that runs and prints what is wrong. Keeps no process from ending.
+ */
+export function watch(root: string): Watch {
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
+  let apply: (() => void) | undefined;
   let reloading: Promise<void> = Promise.resolve();
 
-  async function reload(): Promise<void> {
+  async function reload(runtime: Runtime, log: Logger): Promise<void> {
     const paths = new Set(changed);
     changed.clear();
     if (paths.size === 0) return;
@@ -39,13 +49,24 @@ export function watch(root: string, runtime: Runtime, log: Logger): { close(): v
     watchFiles(join(root, folder), { recursive: true }, (_event, file) => {
       if (!file?.endsWith(".ts") || file.endsWith(".test.ts")) return;
       changed.add(relative(root, join(root, folder, file)));
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        reloading = reloading.then(reload).catch((error: unknown) => log.error({ err: error }, "the reload failed"));
-      }, settleMs);
+      settle();
     }),
   );
+  // Of a recursive one it returns nothing.
+  for (const watcher of watchers) watcher.unref();
+  function settle(): void {
+    clearTimeout(timer);
+    if (apply) timer = setTimeout(apply, settleMs);
+  }
   return {
+    begin(runtime, log) {
+      apply = () => {
+        reloading = reloading
+          .then(() => reload(runtime, log))
+          .catch((error: unknown) => log.error({ err: error }, "the reload failed"));
+      };
+      settle();
+    },
     close() {
       clearTimeout(timer);
       for (const watcher of watchers) watcher.close();
