@@ -95,15 +95,17 @@ export async function updateMember(ctx: Administration, id: number, sent: Partia
 /** With all that is kept of him. Throws `member_not_found`. */
 export async function deleteMember({ db }: Pick<Context, "db">, id: number): Promise<void> {
   await db.transaction(async (tx) => {
-    // All tags whose counts will change, in one order: two that delete at once do not hold each other up.
+    // He first, as whoever tags does: nothing more is added to him then. Then all tags whose counts will change, in one
+    // order: two that delete at once do not hold each other up.
+    const { rowCount } = await tx.query("SELECT FROM members WHERE id = $1 FOR UPDATE", [id]);
+    if (rowCount === 0) throw memberNotFound();
     await tx.query(
       `SELECT FROM tags WHERE id IN (SELECT tag_id FROM member_tag_relations WHERE member_id = $1
                                      UNION SELECT tag_id FROM tag_trigger_logs WHERE member_id = $1)
        ORDER BY id FOR NO KEY UPDATE`,
       [id],
     );
-    const { rowCount } = await tx.query("DELETE FROM members WHERE id = $1", [id]);
-    if (rowCount === 0) throw memberNotFound();
+    await tx.query("DELETE FROM members WHERE id = $1", [id]);
   });
 }
 

@@ -1,4 +1,5 @@
 /** What a user writes to a member: now, or later. */
+import { DatabaseError } from "pg";
 import type { Context } from "../../../runtime/context.ts";
 import type { Detail } from "../../../runtime/problem.ts";
 import { lineNotSet, overQuota } from "../campaigns/problems.ts";
@@ -42,7 +43,7 @@ export async function sendMessage(ctx: Context, userId: number, input: MessageIn
   await assertReachable(ctx, input.member_id);
   const written = await writtenFor(ctx, input);
   const scheduledAt = laterThan(ctx.clock.now(), input.scheduled_at);
-  const { rows } = await ctx.db.query<Delivery & { created_at: Date }>(insertMessage, [
+  const delivery = await store(ctx, [
     input.member_id,
     written.content,
     written.type,
@@ -50,8 +51,6 @@ export async function sendMessage(ctx: Context, userId: number, input: MessageIn
     scheduledAt,
     JSON.stringify(written.line),
   ]);
-  const [delivery] = rows;
-  if (!delivery) throw new Error("a message was not stored");
   const { id, created_at } = delivery;
   const sent = { id, created_at, content: written.content, scheduled_at: scheduledAt };
   ctx.tag({ member_id: input.member_id, message_id: id });
@@ -61,6 +60,20 @@ export async function sendMessage(ctx: Context, userId: number, input: MessageIn
   if (outcome.status === "failed") throw outcome.isQuota ? overQuota() : lineRefused({ message: outcome.reason });
   return { ...sent, status: outcome.status };
 }
+
+type Stored = Delivery & { created_at: Date };
+
+async function store({ db }: Context, values: readonly unknown[]): Promise<Stored> {
+  try {
+    const { rows } = await db.query<Stored & Record<string, unknown>>(insertMessage, values);
+    if (rows[0]) return rows[0];
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.code !== foreignKeyViolation) throw error;
+    throw memberNotFound({ cause: error }); // He was deleted a moment ago.
+  }
+  throw new Error("a message was not stored");
+}
+const foreignKeyViolation = "23503";
 
 async function assertReachable({ db }: Context, memberId: number): Promise<void> {
   const { rows } = await db.query<{ line_uid: string | null; is_blocked: boolean }>(
