@@ -76,10 +76,15 @@ export async function post(given: Post): Promise<PostAnswer> {
   return await new Attempt(given, false).answer();
 }
 
+/** What Node's sockets tell of how far they are. */
+type Connecting = NodeJS.Socket & { connecting?: boolean; secureConnecting?: boolean };
+
 class Attempt {
   readonly #post: Post;
   readonly #request: ClientRequest;
   #progress: Progress = "connecting";
+  /** Whether its connection had served another request. */
+  #isKept = false;
 
   constructor(given: Post, agent: Agent | false) {
     this.#post = given;
@@ -115,7 +120,7 @@ class Attempt {
 
   /** Whether it failed as a request does on a connection that the server closes at that moment, and not all was written. */
   metClosedConnection(error: unknown): boolean {
-    if (!(error instanceof PostFailure) || !this.#request.reusedSocket) return false;
+    if (!(error instanceof PostFailure) || !this.#isKept) return false;
     return error.progress !== "sent" && (error.code === "ECONNRESET" || error.code === "EPIPE");
   }
 
@@ -124,10 +129,10 @@ class Attempt {
     const request = this.#request;
     const late = setTimeout(() => request.destroy(timedOut("no connection")), connectLimitMs);
     try {
-      const socket = await new Promise<NodeJS.Socket & { connecting?: boolean }>((resolve) =>
-        request.once("socket", resolve),
-      );
-      if (request.reusedSocket) {
+      const socket = await new Promise<Connecting>((resolve) => request.once("socket", resolve));
+      // One that another request has just let go of comes without Node calling it used again.
+      this.#isKept = request.reusedSocket || !(socket.connecting || socket.secureConnecting);
+      if (this.#isKept) {
         // That the server has closed it is read in the next look at the network, which is before the second turn.
         await turn();
         return void (await turn());
