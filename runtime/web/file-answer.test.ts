@@ -4,10 +4,14 @@ import { join } from "node:path";
 import { Type } from "typebox";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { HttpFunction } from "../http.ts";
 import { anyone, fileIn, fileOf, http } from "../index.ts";
 import { tryFunction } from "../testing.ts";
+import { openapi } from "./openapi.ts";
 
-const test = suite<{ root: string; get(name: string, init?: RequestInit): Promise<Response> }>("files as replies");
+const test = suite<{ root: string; show: HttpFunction; get(name: string, init?: RequestInit): Promise<Response> }>(
+  "files as replies",
+);
 
 const letters = "abcdefghijklmnopqrstuvwxyz";
 
@@ -34,6 +38,7 @@ test.before(async (world) => {
         params.name === "empty.txt" ? { ...options, saveAs: "報表 (1).txt" } : options,
       );
     });
+  world.show = show;
   const tried = tryFunction(show);
   world.get = (name, init = {}) => {
     const { body: _body, ...rest } = init;
@@ -119,6 +124,14 @@ test("no name leads out of the folder", async ({ get, root }) => {
     "",
   ];
   for (const name of names) assert.is((await get(name)).status, 404, name);
+});
+
+test("the documentation tells what may be answered of a file", ({ show }) => {
+  const loaded = { name: "show", file: "show.ts", definition: show, hash: "1", inputs: [] };
+  const document = JSON.parse(JSON.stringify(openapi({ title: "T", version: "1", description: "" }, [loaded])));
+  const { responses } = document.paths["/files/{name}"].get;
+  assert.equal(Object.keys(responses), ["200", "206", "304", "400", "404", "416"]);
+  assert.equal(Object.keys(responses[200].content), ["text/plain"]);
 });
 
 test.run();

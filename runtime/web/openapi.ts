@@ -50,6 +50,7 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
       ...(!hasNoBody(status) && { content: { [type]: { schema } } }),
     };
   }
+  if (isFile(contract.returns)) Object.assign(responses, ofFiles);
   for (const [status, kinds] of byStatus(problemsOf(contract), style)) {
     responses[status] ??= {
       description: kinds.map(({ code, message }) => `\`${code}\`: ${message}`).join("\n\n"),
@@ -73,6 +74,13 @@ function operation(name: string, { contract, style }: HttpFunction): Json {
     responses,
   };
 }
+
+/** What is said of a file beside the whole of it (RFC 9110). */
+const ofFiles: Json = {
+  206: { description: "The part that `Range` asks for" },
+  304: { description: "It is still as `If-None-Match` has it" },
+  416: { description: "It has no such part" },
+};
 
 function requestBody({ body, files }: HttpFunction["contract"]): Json {
   if (!files) return { required: true, content: { "application/json": { schema: body } } };
@@ -101,6 +109,10 @@ function contentOf(returns: TSchema, style: Style, status: number): [type: strin
   return ["application/json", style.envelopeSchema?.(returns, status) ?? returns];
 }
 
+function isFile(returns: TSchema): boolean {
+  return "contentMediaType" in returns && "format" in returns && returns.format === "binary";
+}
+
 /** The contract's own problems, and those that the runtime answers for such a contract. */
 function problemsOf(contract: HttpFunction["contract"]): readonly ProblemKind[] {
   const kinds = [...(contract.access.problems ?? []), ...(contract.problems ?? [])];
@@ -108,6 +120,7 @@ function problemsOf(contract: HttpFunction["contract"]): readonly ProblemKind[] 
   if (contract.params || contract.query || hasBody) kinds.push(problems.invalidRequest);
   if (contract.body && !contract.files) kinds.push(problems.invalidJson);
   if (hasBody) kinds.push(problems.requestTooLarge, problems.unsupportedMediaType);
+  if (isFile(contract.returns)) kinds.push(problems.notFound);
   return kinds;
 }
 
