@@ -66,8 +66,9 @@ async function startProvider() {
   };
 }
 
-const limit = (system: System) => system.metric("function_calls_limit");
-const waiting = (system: System) => system.metric("function_calls_waiting");
+const deliver = 'function="mail/deliver"';
+const limit = (system: System) => system.metric("function_calls_limit", deliver);
+const waiting = (system: System) => system.metric("function_calls_waiting", deliver);
 const mails = (system: System, count: number, from: string) =>
   Promise.all(Array.from({ length: count }, () => system.accept({ from })));
 
@@ -89,7 +90,7 @@ load("workers grow with the backlog, give way to a provider that throttles, and 
 
   provider.answer("slow@example.com", 202, 1500);
   const slow = await mails(system, 40, "slow@example.com");
-  await eventually(async () => (await limit(system)) === 10, { what: "all workers there may be", within: 2000 });
+  await eventually(async () => (await limit(system)) === 10, { what: "all workers there may be", within: 10_000 });
   await eventually(() => provider.busy === 10, { what: "ten mails are with the slow provider at once" });
   await allSent(system, slow);
 

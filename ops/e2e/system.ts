@@ -83,8 +83,8 @@ export interface System {
   settled(id: string, within?: number): Promise<MailState>;
   /** Names of the files in the sandbox inbox: `<mail id>.<attempt>.eml`. */
   inbox(): Promise<string[]>;
-  /** A number of `/metrics`, the sum over all labels. */
-  metric(name: string): Promise<number>;
+  /** A number of `/metrics`, the sum over all labels, or over those with one: `function="mail/deliver"`. */
+  metric(name: string, label?: string): Promise<number>;
   /** All that was printed so far: the log on standard output, people's text on standard error. */
   output(): Promise<{ stdout: string; stderr: string }>;
   /** Starts it again on the same folder and port. */
@@ -183,10 +183,11 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       return state ?? (await system.status(id));
     },
     inbox: () => listInbox(dataDir),
-    async metric(name) {
+    async metric(name, label = "") {
       const { text } = await system.call("/metrics");
       const lines = text.split("\n").filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-      return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+      const wanted = lines.filter((line) => line.includes(label));
+      return wanted.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
     },
     output: () => readOutput(folder),
     start,
