@@ -24,6 +24,8 @@ export default crmApi
     summary: "Follow a campaign while it is sent, as server-sent events",
     description: "An event `progress` at once and with every change; the last one tells how it has ended.",
     access: user(["marketing"]),
+    // Each is held for as long as somebody looks on.
+    concurrency: 200,
     params: IdOf("campaign"),
     returns: eventsOf(Progress),
     problems: [campaignNotFound, problems.unavailable],
