@@ -225,4 +225,21 @@ story(
   },
 );
 
+story("a picture's address that cannot be kept costs nobody his answer, nor the record of it", async () => {
+  await crm.database.query("INSERT INTO auto_responses (name, trigger_type, content) VALUES ('x', 'welcome', '歡迎')");
+  const answered = async () => {
+    const user = guest();
+    line.profiles.set(user.id, { userId: user.id, displayName: "小明", pictureUrl: "https://x.example/\u0000" });
+    const event = user.follow();
+    await take(event);
+    const sql = "SELECT attempt, answer_state FROM line_events WHERE event_id = $1";
+    const { rows } = await crm.database.query(sql, [event["webhookEventId"]]);
+    // Until the rule is known there is no answer.
+    return rows[0].answer_state !== null && rows[0];
+  };
+  const event = await eventually(answered, { what: "a follow is answered", within: 60_000 });
+  assert.equal(event, { attempt: 1, answer_state: "sent" });
+  await crm.database.query("DELETE FROM auto_responses");
+});
+
 story.run();

@@ -3,7 +3,10 @@ import type { Context } from "../../../runtime/context.ts";
 import { LineUnavailable } from "../../resources/line-reads.ts";
 import { clip } from "../templates/text.ts";
 
-/** Asks LINE and writes it down. What LINE does not tell now is asked with the member's next event. */
+/**
+ * Asks LINE and writes it down. Never fails, so that no event is handled again for it: what is not known now is asked with
+ * the member's next event.
+ */
 export async function learnProfile(ctx: Context, memberId: number, lineUid: string): Promise<void> {
   try {
     const profile = await ctx.line?.profile(lineUid, ctx.signal);
@@ -16,7 +19,7 @@ export async function learnProfile(ctx: Context, memberId: number, lineUid: stri
       [memberId, name, picture],
     );
   } catch (error) {
-    if (!(error instanceof LineUnavailable)) throw error;
-    ctx.log.warn({ code: error.code }, "LINE did not tell a member's profile");
+    if (error instanceof LineUnavailable) ctx.log.warn({ code: error.code }, "LINE did not tell a member's profile");
+    else ctx.log.warn({ err: error }, "a member's profile was not written down");
   }
 }
