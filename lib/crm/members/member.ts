@@ -2,6 +2,7 @@
 import type { Context } from "../../../runtime/context.ts";
 import type { Detail } from "../../../runtime/problem.ts";
 import { parseAddress } from "../../mail/address.ts";
+import { hotelZone } from "../hotel-time.ts";
 import type { genders } from "../values.ts";
 import { isIdNumber, normalIdNumber } from "./id-number.ts";
 
@@ -36,7 +37,7 @@ const identifying = [
 ] as const;
 
 /** What is wrong with settings, by field. */
-export function settingsFaults(ctx: Pick<Context, "clock" | "config">, given: Partial<MemberSettings>): Detail[] {
+export function settingsFaults(ctx: Pick<Context, "clock">, given: Partial<MemberSettings>): Detail[] {
   const { line_uid: uid, birthday, email, phone, id_number: idNumber } = given;
   const faults: (string | false)[][] = [
     ["line_uid", typeof uid === "string" && !/^U[0-9A-Za-z]{4,99}$/.test(uid) && "Invalid LINE user id"],
@@ -70,6 +71,6 @@ function birthdayFault(text: string, now: string): string | false {
 }
 
 /** The day in the hotel's zone, `2025-10-08`. */
-function today({ clock, config }: Pick<Context, "clock" | "config">): string {
-  return new Intl.DateTimeFormat("sv-SE", { timeZone: config.scheduleTimezone }).format(clock.now());
+function today({ clock }: Pick<Context, "clock">): string {
+  return new Intl.DateTimeFormat("sv-SE", { timeZone: hotelZone }).format(clock.now());
 }

@@ -45,4 +45,18 @@ test("someone who is changed by two at once keeps both changes", async () => {
   }
 });
 
+test("a guest is born on a day of the hotel's, whatever zone scheduled mail has", async () => {
+  const now = () => new Date("2026-02-28T16:30:00Z");
+  const context = await openContext({ env: { SCHEDULE_TIMEZONE: "UTC" }, clock: { now } });
+  const { ctx } = context;
+  try {
+    const id = await createMember(ctx, { first_name: "小明", birthday: "2026-03-01" });
+    assert.is((await readMember(ctx, id)).birthday, "2026-03-01");
+    const early = await createMember(ctx, { first_name: "小明", birthday: "2026-03-02" }).catch(({ code }) => code);
+    assert.is(early, "invalid_request");
+  } finally {
+    await context.close();
+  }
+});
+
 test.run();
