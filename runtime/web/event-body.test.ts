@@ -79,7 +79,10 @@ test.before.each(async (world) => {
   ];
 });
 
-test.after.each(({ server }) => server.cut());
+test.after.each(async ({ server }) => {
+  server.cut();
+  await server.stopAccepting();
+});
 
 async function* failing(): AsyncGenerator<ServerEvent<{ sent: number }>> {
   yield { data: { sent: 1 } };

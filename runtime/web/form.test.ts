@@ -84,6 +84,7 @@ test.after.each(async ({ folder }) => {
 
 test.after(async ({ folder, server }) => {
   server.cut();
+  await server.stopAccepting();
   await rm(join(folder, "..", ".."), { recursive: true });
 });
 
