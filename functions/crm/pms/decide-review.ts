@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { problems } from "#runtime";
 import { user } from "#lib/crm/access.ts";
-import { reviewIsDecided, reviewNotFound } from "#lib/crm/pms/problems.ts";
+import { pmsIsBusy, reviewIsDecided, reviewNotFound } from "#lib/crm/pms/problems.ts";
 import { decideReview } from "#lib/crm/pms/reviews.ts";
 import { memberNotFound } from "#lib/crm/problems.ts";
 import { crmApi, Id, IdOf } from "../_api.ts";
@@ -17,7 +17,7 @@ export default crmApi
       Type.Object({ create: Type.Literal(true) }, { additionalProperties: false }),
     ]),
     returns: Type.Object({ id: Type.Integer(), member_id: Type.Integer() }),
-    problems: [reviewNotFound, reviewIsDecided, memberNotFound, problems.unavailable],
+    problems: [reviewNotFound, reviewIsDecided, memberNotFound, pmsIsBusy, problems.unavailable],
   })
   .handle(async ({ params, body, caller }, ctx) => {
     const memberId = "member_id" in body ? body.member_id : undefined;

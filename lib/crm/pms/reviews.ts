@@ -1,9 +1,11 @@
 /** Guests of the PMS who could be more than one member: shown to a person, who says who it is. */
+import { DatabaseError } from "pg";
 import type { Context } from "../../../runtime/context.ts";
+import type { Queryable } from "../../resources/database.ts";
 import type { Found, Page } from "../paging.ts";
 import { memberNotFound } from "../problems.ts";
 import { holdPms, insertMember, linkGuest, writeMember } from "./link.ts";
-import { reviewIsDecided, reviewNotFound } from "./problems.ts";
+import { pmsIsBusy, reviewIsDecided, reviewNotFound } from "./problems.ts";
 import { recordPlace, type MemberRecord } from "./records.ts";
 
 export interface Candidate {
@@ -45,19 +47,26 @@ export async function listReviews(
   return { items, total: counted[0]?.total ?? 0 };
 }
 
-/** He is the member, or a new one. Throws `review_not_found`, `review_is_decided`, `member_not_found`. */
+/** How long a decision waits for the page that a synchronisation has in hand, in milliseconds. */
+const mostWaitMs = 3000;
+
+/**
+ * He is the member, or a new one. Throws `review_not_found`, `review_is_decided`, `member_not_found`, or `pms_is_busy`
+ * when a synchronisation does not let go in time.
+ */
 export async function decideReview(
   ctx: Pick<Context, "db" | "secrets">,
   id: number,
   decision: { memberId: number | undefined; userId: number },
 ): Promise<{ memberId: number }> {
+  await undecided(ctx.db, id); // What there is not, is not waited for.
   return await ctx.db.transaction(async (tx) => {
-    await holdPms(tx);
-    const { rows } = await tx.query<{ record: string | null }>("SELECT record FROM pms_members WHERE id = $1", [id]);
-    const [review] = rows;
-    if (!review) throw reviewNotFound();
-    if (review.record === null) throw reviewIsDecided();
-    const record = opened(ctx, review.record);
+    await tx.query(`SET LOCAL lock_timeout = ${mostWaitMs}`);
+    await holdPms(tx).catch((error: unknown) => {
+      throw error instanceof DatabaseError && error.code === "55P03" ? pmsIsBusy() : error;
+    });
+    await tx.query("SET LOCAL lock_timeout TO DEFAULT");
+    const record = opened(ctx, await undecided(tx, id));
     const memberId = decision.memberId ?? (await insertMember(tx));
     const { rowCount } = await tx.query("SELECT FROM members WHERE id = $1 FOR UPDATE", [memberId]);
     if (rowCount === 0) throw memberNotFound();
@@ -65,6 +74,15 @@ export async function decideReview(
     await linkGuest(tx, record, memberId, decision.userId);
     return { memberId };
   });
+}
+
+/** The record of a guest whom nobody has decided about. */
+async function undecided(db: Queryable, id: number): Promise<string> {
+  const { rows } = await db.query<{ record: string | null }>("SELECT record FROM pms_members WHERE id = $1", [id]);
+  const [review] = rows;
+  if (!review) throw reviewNotFound();
+  if (review.record === null) throw reviewIsDecided();
+  return review.record;
 }
 
 /** Our own text, which nobody else can have sealed. */
