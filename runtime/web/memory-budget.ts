@@ -37,7 +37,7 @@ export class MemoryBudget {
         reject(
           problems.overloaded({ message: "Too many large requests are under way", headers: { "retry-after": "5" } }),
         );
-      }, this.#longestWaitMs).unref();
+      }, this.#longestWaitMs);
       const proceed = () => {
         clearTimeout(late);
         resolve();
