@@ -17,7 +17,7 @@ export interface Finished extends Exit {
 /** Runs `fn` with these arguments to its end. Throws when that takes longer than `within` milliseconds. */
 export async function runFn(
   args: readonly string[],
-  { env = {}, root = project, within = 60_000 }: { env?: Variables; root?: string; within?: number } = {},
+  { env = {}, root = project, within = 20_000 }: { env?: Variables; root?: string; within?: number } = {},
 ): Promise<Finished> {
   const folder = ownFolder("fn");
   const started = performance.now();

@@ -90,7 +90,7 @@ load("workers grow with the backlog, give way to a provider that throttles, and 
 
   provider.answer("slow@example.com", 202, 1500);
   const slow = await mails(system, 40, "slow@example.com");
-  await eventually(async () => (await limit(system)) === 10, { what: "all workers there may be", within: 10_000 });
+  await eventually(async () => (await limit(system)) === 10, { what: "all workers there may be", within: 2000 });
   await eventually(() => provider.busy === 10, { what: "ten mails are with the slow provider at once" });
   await allSent(system, slow);
 

@@ -55,7 +55,7 @@ outages("RabbitMQ away: mail is still accepted, quickly, and waits", async () =>
     all(50).map(async () => {
       const answer = await system.send();
       assert.is(answer.status, 200, answer.text);
-      assert.ok(answer.ms < 3000, `${answer.ms} ms`);
+      assert.ok(answer.ms < 1000, `${answer.ms} ms`);
       return String(answer.body["mail_id"]);
     }),
   );
@@ -69,7 +69,7 @@ outages("RabbitMQ away: mail is still accepted, quickly, and waits", async () =>
   const back = performance.now();
   for (const id of ids) assert.is((await system.settled(id, 5000)).status, "sent");
   const took = performance.now() - back;
-  assert.ok(took < 10_000, `sent ${took} ms after RabbitMQ's return`);
+  assert.ok(took < 5000, `sent ${took} ms after RabbitMQ's return`);
   await starting;
   await healthSays();
   await sentOnce(ids);
@@ -101,7 +101,7 @@ outages("Redis away: everything works, only health says so", async () => {
   await healthSays("keydb");
   const answer = await system.send();
   assert.is(answer.status, 200);
-  assert.ok(answer.ms < 3000, `${answer.ms} ms`);
+  assert.ok(answer.ms < 1000, `${answer.ms} ms`);
   assert.is((await system.settled(String(answer.body["mail_id"]))).status, "sent");
   await redis.start();
   await healthSays();
@@ -132,11 +132,11 @@ for (const [how, end] of [
     for (const answer of answers) {
       assert.is(answer.status, 503, answer.text);
       assert.is(answer.body["error"], "service_unavailable");
-      assert.ok(answer.ms < 4000, `${answer.ms} ms`);
+      assert.ok(answer.ms < 1500, `${answer.ms} ms`);
     }
     const alone = await system.send();
     assert.is(alone.status, 503);
-    assert.ok(alone.ms < 3000, `${alone.ms} ms`);
+    assert.ok(alone.ms < 1000, `${alone.ms} ms`);
     await healthSays("postgresql");
     assert.is((await system.call("/health/ready", { token: null })).status, 503);
 

@@ -96,7 +96,7 @@ story("one that is not ready any more gets no request, long before it closes", a
   const from = performance.now();
   await eventually(async () => (await proxy.up("api")).length === 2, { what: "it is out" });
   const took = performance.now() - from;
-  assert.ok(took < 5000, `${took} ms`);
+  assert.ok(took < 2500, `${took} ms`);
   const before = third.received;
   assert.equal(await answering(), ["127.0.0.1", "127.0.0.2"]);
   assert.is(third.received, before);
@@ -134,7 +134,7 @@ story("with none ready the answer is 503 at once, in JSON", async () => {
   await servedBy(proxy, "api");
   const from = performance.now();
   const answer = await callProxy(proxy, { path: "/x", method: "POST", body: "x" });
-  assert.ok(performance.now() - from < 3000);
+  assert.ok(performance.now() - from < 1000);
   assert.equal([answer.status, JSON.parse(answer.text).error], [503, "unavailable"]);
 });
 
@@ -149,7 +149,7 @@ story("who sends its headers drop by drop is not waited for", async () => {
   await once(socket, "close");
   clearInterval(drop);
   const took = performance.now() - from;
-  assert.ok(took > 9000 && took < 20_000, `${took} ms`);
+  assert.ok(took > 9000 && took < 12_000, `${took} ms`);
 });
 
 story.run();

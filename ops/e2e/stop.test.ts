@@ -77,7 +77,7 @@ stops("a call over its time limit gets 504, and is told to give up", async () =>
   const answer = await get("/never");
   assert.is(answer.status, 504);
   assert.is(answer.body["code"], "time_limit");
-  assert.ok(answer.ms >= 300 && answer.ms < 5000, `${answer.ms} ms`);
+  assert.ok(answer.ms >= 300 && answer.ms < 1500, `${answer.ms} ms`);
   await eventually(async () => (await readdir(marks)).includes("aborted"), { what: "its signal is aborted" });
 });
 
@@ -88,7 +88,7 @@ stops("past its concurrency a function sheds calls, and says when to come back",
   assert.is(answer.status, 503);
   assert.is(answer.body["code"], "overloaded");
   assert.is(answer.headers.get("retry-after"), "1");
-  assert.ok(answer.ms < 2500, `${answer.ms} ms`);
+  assert.ok(answer.ms < 500, `${answer.ms} ms`);
   await writeFile(join(marks, "open"), "");
   for (const { status } of await Promise.all(held)) assert.is(status, 200);
   assert.is((await get("/narrow")).status, 200);

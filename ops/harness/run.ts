@@ -11,7 +11,7 @@ import { databasePrefix, testPostgres, type SharedServers } from "./test.ts";
 import { readTotals, type Totals } from "./totals.ts";
 
 const atOnce = 2;
-const fileLimit = 300; // seconds
+const fileLimit = 180; // seconds
 
 interface Run {
   file: string;
