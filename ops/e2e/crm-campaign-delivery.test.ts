@@ -1,31 +1,22 @@
 /** What a campaign sends, to whom, and what its quota allows. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { campaigns, requestsOf } from "./crm-campaign.fixture.ts";
-import { problemOf, startCrm, type Crm } from "./crm.ts";
-import { startLine, type LineStandIn } from "./stand-ins/line.ts";
-import { stopAll } from "./system.ts";
+import { startCampaigns, requestsOf, type campaigns } from "./crm-campaign.fixture.ts";
+import { problemOf, type Crm } from "./crm.ts";
+import type { LineStandIn } from "./stand-ins/line.ts";
 
 const story = suite("delivery of campaigns");
 let line: LineStandIn;
 let crm: Crm;
 let api: ReturnType<typeof campaigns>;
 
+let hotel: Awaited<ReturnType<typeof startCampaigns>>;
 story.before(async () => {
-  line = await startLine();
-  crm = await startCrm({ env: { ...line.env, PUBLIC_URL: "https://crm.hotel.example" } });
-  api = campaigns(crm, line);
+  hotel = await startCampaigns();
+  ({ line, crm, api } = hotel);
 });
-story.after.each(() => {
-  line.always("push", undefined);
-  line.always("multicast", undefined);
-  Object.assign(line.quota, { limit: null, used: 0 });
-});
-story.after(async () => {
-  await crm.close();
-  await stopAll();
-  await line.close();
-});
+story.after.each(() => hotel.calm());
+story.after(() => hotel.close());
 
 story("everybody gets links of his own; a tap makes him one who has opened and clicked, once", async () => {
   const { id: template_id } = await api.template({

@@ -2,11 +2,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually } from "../harness/test.ts";
-import { campaigns, requestsOf } from "./crm-campaign.fixture.ts";
-import { startCrm, type Crm } from "./crm.ts";
+import { startCampaigns, requestsOf, type campaigns } from "./crm-campaign.fixture.ts";
+import { type Crm } from "./crm.ts";
 import type { Fault } from "./stand-ins/faults.ts";
-import { startLine, type LineStandIn } from "./stand-ins/line.ts";
-import { stopAll } from "./system.ts";
+import type { LineStandIn } from "./stand-ins/line.ts";
 
 /** LINE asks to come again at once. */
 const again = (status: number): Fault => ({ kind: "status", status, headers: { "retry-after": "0" } });
@@ -18,21 +17,13 @@ export function faultStories(tracking: "member" | "aggregate") {
   let crm: Crm;
   let api: ReturnType<typeof campaigns>;
 
+  let hotel: Awaited<ReturnType<typeof startCampaigns>>;
   story.before(async () => {
-    line = await startLine();
-    crm = await startCrm({ env: { ...line.env, PUBLIC_URL: "https://crm.hotel.example" } });
-    api = campaigns(crm, line);
+    hotel = await startCampaigns();
+    ({ line, crm, api } = hotel);
   });
-  story.after.each(() => {
-    line.always("push", undefined);
-    line.always("multicast", undefined);
-    Object.assign(line.quota, { limit: null, used: 0 });
-  });
-  story.after(async () => {
-    await crm.close();
-    await stopAll();
-    await line.close();
-  });
+  story.after.each(() => hotel.calm());
+  story.after(() => hotel.close());
 
   const step = tracking === "member" ? "push" : "multicast";
 

@@ -2,31 +2,22 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually } from "../harness/test.ts";
-import { campaigns, Standing } from "./crm-campaign.fixture.ts";
-import { dataOf, problemOf, startCrm, type Crm } from "./crm.ts";
-import { startLine, type LineStandIn } from "./stand-ins/line.ts";
-import { stopAll } from "./system.ts";
+import { startCampaigns, Standing, type campaigns } from "./crm-campaign.fixture.ts";
+import { dataOf, problemOf, type Crm } from "./crm.ts";
+import type { LineStandIn } from "./stand-ins/line.ts";
 
 const story = suite("campaigns that are held");
 let line: LineStandIn;
 let crm: Crm;
 let api: ReturnType<typeof campaigns>;
 
+let hotel: Awaited<ReturnType<typeof startCampaigns>>;
 story.before(async () => {
-  line = await startLine();
-  crm = await startCrm({ env: { ...line.env, PUBLIC_URL: "https://crm.hotel.example" } });
-  api = campaigns(crm, line);
+  hotel = await startCampaigns();
+  ({ line, crm, api } = hotel);
 });
-story.after.each(() => {
-  line.always("push", undefined);
-  line.always("multicast", undefined);
-  Object.assign(line.quota, { limit: null, used: 0 });
-});
-story.after(async () => {
-  await crm.close();
-  await stopAll();
-  await line.close();
-});
+story.after.each(() => hotel.calm());
+story.after(() => hotel.close());
 
 story("a paused campaign sends nothing more until it is resumed, and then everybody has it once", async () => {
   const { members, id } = await api.prepared(15_000, { tracking: "aggregate" });

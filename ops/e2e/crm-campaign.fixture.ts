@@ -1,9 +1,9 @@
 /** What the stories of campaigns share: members, templates, campaigns, and the wait for one to end. */
 import { Type, type Static } from "typebox";
-import type { Crm } from "./crm.ts";
-import { dataOf, Exactly } from "./crm.ts";
+import { dataOf, Exactly, startCrm, type Crm } from "./crm.ts";
 import { lineUserId } from "./stand-ins/line-webhook.ts";
-import type { LineStandIn } from "./stand-ins/line.ts";
+import { startLine, type LineStandIn } from "./stand-ins/line.ts";
+import { stopAll } from "./system.ts";
 import { eventually } from "../harness/test.ts";
 
 export const OrNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
@@ -165,6 +165,28 @@ export function campaigns(crm: Crm, line?: LineStandIn) {
     },
   };
   return api;
+}
+
+/** The CRM beside a LINE of its own. */
+export async function startCampaigns() {
+  const line = await startLine();
+  const crm = await startCrm({ env: { ...line.env, PUBLIC_URL: "https://crm.hotel.example" } });
+  return {
+    line,
+    crm,
+    api: campaigns(crm, line),
+    /** LINE does as it should again, and asks for no more than it is paid for. */
+    calm() {
+      line.always("push", undefined);
+      line.always("multicast", undefined);
+      Object.assign(line.quota, { limit: null, used: 0 });
+    },
+    async close() {
+      await crm.close();
+      await stopAll();
+      await line.close();
+    },
+  };
 }
 
 /** Requests of a kind that LINE got after the first `from`. */
