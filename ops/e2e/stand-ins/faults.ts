@@ -1,4 +1,5 @@
 /** What a test makes of the coming requests to a stand-in. */
+import { setTimeout as pause } from "node:timers/promises";
 
 export type Fault =
   | { kind: "status"; status: number; headers?: Record<string, string>; code?: string; message?: string }
@@ -7,7 +8,9 @@ export type Fault =
   /** Never answers; `accepted`: though it took the request. */
   | { kind: "silence"; when?: "read" | "accepted" }
   /** Answers as always, so many milliseconds late. */
-  | { kind: "delay"; ms: number };
+  | { kind: "delay"; ms: number }
+  /** Answers as always, once the test lets it. */
+  | { kind: "held"; until: Promise<unknown> };
 
 export interface Faults<Step extends string> {
   /** One each for the coming requests of a step. */
@@ -31,4 +34,10 @@ export function makeFaults<Step extends string>(): Faults<Step> {
       standing.clear();
     },
   };
+}
+
+/** Waits for as long as a fault keeps its request waiting. */
+export async function endOfWait(fault: Fault | undefined): Promise<void> {
+  if (fault?.kind === "delay") await pause(fault.ms);
+  if (fault?.kind === "held") await fault.until;
 }

@@ -5,8 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { setTimeout as pause } from "node:timers/promises";
-import { makeFaults, type Faults } from "./faults.ts";
+import { endOfWait, makeFaults, type Faults } from "./faults.ts";
 import { checkSending, fileOf, readFile, readJson, readMime, Refused, type GraphMail } from "./graph-mail.ts";
 import type { Grant, LoginStandIn } from "./login.ts";
 import { isRecord } from "./sendgrid-rules.ts";
@@ -105,7 +104,7 @@ export async function startGraph(login: Pick<LoginStandIn, "grantOf">): Promise<
       const body = await readAll(request);
       entry.bytes = body.length;
       const fault = entry.step && faults.take(entry.step);
-      if (fault?.kind === "delay") await pause(fault.ms);
+      await endOfWait(fault);
       if (fault?.kind === "silence") return await once(request.socket, "close").then(() => undefined);
       if (fault?.kind === "reset" && fault.when === "read") return void request.socket.resetAndDestroy();
       const result =

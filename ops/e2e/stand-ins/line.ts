@@ -5,8 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { setTimeout as pause } from "node:timers/promises";
-import { makeFaults, type Fault, type Faults } from "./faults.ts";
+import { endOfWait, makeFaults, type Fault, type Faults } from "./faults.ts";
 import { makeAccount, refused, type Account, type LineReply, type SendStep } from "./line-account.ts";
 import { planFaults, type FaultPlan } from "./line-plan.ts";
 
@@ -90,7 +89,7 @@ export async function startLine(options: LineStandInOptions = {}): Promise<LineS
     if (!keepMessages && requests.length > mostEntries) requests.splice(0, mostEntries / 2);
 
     const fault = step && (faults.take(step) ?? (step === "push" || step === "multicast" ? chance?.() : undefined));
-    if (fault?.kind === "delay") await pause(fault.ms);
+    await endOfWait(fault);
     const isLost = fault?.kind === "reset" || fault?.kind === "silence";
     const reply =
       isLost && fault.when !== "accepted"

@@ -7,9 +7,8 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import { text } from "node:stream/consumers";
-import { setTimeout as pause } from "node:timers/promises";
 import { makeCertificate } from "./certificate.ts";
-import { makeFaults, type Faults } from "./faults.ts";
+import { endOfWait, makeFaults, type Faults } from "./faults.ts";
 
 export interface Application {
   tenantId: string;
@@ -89,7 +88,7 @@ export async function startLogin(): Promise<LoginStandIn> {
     }
     if (fault?.kind === "reset") return void request.socket.resetAndDestroy();
     if (fault?.kind === "silence") return;
-    if (fault?.kind === "delay") await pause(fault.ms);
+    await endOfWait(fault);
 
     const known = [...applications.values()].filter((application) => application.tenantId === tenantId);
     if (known.length === 0) return refuse(400, "invalid_request", 90002, `Tenant '${tenantId}' not found.`);
