@@ -1,26 +1,25 @@
 /** Members and their tags, as the hotel's staff meets them. */
-import { Type, type Static } from "typebox";
+import { Type } from "typebox";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { dataOf, Exactly, PageOf, problemOf, startCrm, type Crm, type CrmPerson } from "./crm.ts";
-import { Detail, Listed, ming, TagOfMember, Text } from "./crm-members.fixture.ts";
-import { stopAll } from "./system.ts";
+import { dataOf, Exactly, PageOf, problemOf, type Crm, type CrmPerson } from "./crm.ts";
+import { Detail, ming, startMembers, TagOfMember, Text, type members } from "./crm-members.fixture.ts";
 
 const story = suite("CRM: members");
 
+let hotel: Awaited<ReturnType<typeof startMembers>>;
 let crm: Crm;
+let api: ReturnType<typeof members>;
 let marketing: CrmPerson;
 let service: CrmPerson;
 
 story.before(async () => {
-  crm = await startCrm({ env: { FUNCTIONS: "crm/members/*,crm/tags/*" } });
+  hotel = await startMembers();
+  ({ crm, api } = hotel);
   [marketing, service] = [await crm.person("marketing"), await crm.person("customer_service")];
 });
-story.before.each(async () => void (await crm.database.query("DELETE FROM members; DELETE FROM tags")));
-story.after(async () => {
-  await stopAll();
-  await crm.close();
-});
+story.before.each(() => api.clear());
+story.after(() => hotel.close());
 
 const Stay = Exactly({
   id: Type.Integer(),
@@ -33,17 +32,6 @@ const Stay = Exactly({
   created_at: Type.String(),
 });
 const Tagged = Exactly({ member_id: Type.Integer(), tags: Type.Array(TagOfMember) });
-
-const add = async (member: object) => dataOf(await crm.post("/members", member), Detail);
-const list = async (query: string) => dataOf(await crm.get(`/members?${query}`), PageOf(Listed));
-const ids = ({ items }: { items: Static<typeof Listed>[] }) => items.map(({ id }) => id);
-const found = async (query: string) => ids(await list(query));
-const search = (text: string) => found(`search=${encodeURIComponent(text)}`);
-
-async function tag(name: string, type = "member"): Promise<number> {
-  return dataOf(await crm.post("/tags", { name, type }), Type.Object({ id: Type.Integer() })).id;
-}
-const tagMember = (id: number, tags: number[]) => crm.post(`/members/${id}/tags`, { tag_ids: tags });
 
 story("a member is added as the document shows, and read with what he has spent", async () => {
   const answer = await crm.post("/members", {
@@ -122,12 +110,12 @@ story("what is wrong with a member is told by field", async () => {
   ]) {
     problemOf(await crm.post("/members", body), 400);
   }
-  const { id } = await add(ming);
+  const { id } = await api.add(ming);
   assert.is(problemOf(await crm.put(`/members/${id}`, { email: "x" }), 400).errors[0]?.field, "email");
 });
 
 story("an id number and a LINE user id are one member's", async () => {
-  const { id } = await add(ming);
+  const { id } = await api.add(ming);
   for (const [field, value] of [
     ["id_number", " a 123456789"],
     ["line_uid", ming.line_uid],
@@ -136,7 +124,7 @@ story("an id number and a LINE user id are one member's", async () => {
     assert.equal(errors, [{ field, message: "is another member's" }]);
     assert.is(message, `${field} is another member's`);
   }
-  const other = await add({ first_name: "x" });
+  const other = await api.add({ first_name: "x" });
   assert.is(
     problemOf(await crm.put(`/members/${other.id}`, { id_number: "A123456789" }), 409).errors[0]?.field,
     "id_number",
@@ -147,7 +135,7 @@ story("an id number and a LINE user id are one member's", async () => {
 });
 
 story("only an admin sees an id number whole, and it is nowhere in clear", async () => {
-  const { id } = await add({ ...ming, id_number: "F131104093" });
+  const { id } = await api.add({ ...ming, id_number: "F131104093" });
   const seen = async ({ token }: CrmPerson) => dataOf(await crm.get(`/members/${id}`, { token }), Detail).id_number;
   assert.equal(
     [await seen(crm.admin), await seen(marketing), await seen(service)],
@@ -164,7 +152,7 @@ story("only an admin sees an id number whole, and it is nowhere in clear", async
 });
 
 story("what is left out of a change stays, null takes it away", async () => {
-  const { id } = await add(ming);
+  const { id } = await api.add(ming);
   const changed = dataOf(
     await crm.put(`/members/${id}`, { phone: null, notes: "高樓層", accept_marketing: false }),
     Detail,
@@ -184,37 +172,37 @@ story("what is left out of a change stays, null takes it away", async () => {
 });
 
 story("tags are added and taken away, and counted", async () => {
-  const [vip, autumn] = [await tag("VIP會員"), await tag("中秋活動", "interaction")];
-  const { id } = await add(ming);
-  const answer = await tagMember(id, [vip, autumn, vip]);
+  const [vip, autumn] = [await api.tag("VIP會員"), await api.tag("中秋活動", "interaction")];
+  const { id } = await api.add(ming);
+  const answer = await api.tagMember(id, [vip, autumn, vip]);
   assert.is(answer.body["message"], "Tags added successfully");
   const tags = [
     { id: vip, name: "VIP會員", type: "member" as const },
     { id: autumn, name: "中秋活動", type: "interaction" as const },
   ];
   assert.equal(dataOf(answer, Tagged), { member_id: id, tags });
-  await tagMember(id, [autumn]);
+  await api.tagMember(id, [autumn]);
   const { rows } = await crm.database.query("SELECT member_id::int, tag_id::int, trigger_source FROM tag_trigger_logs");
   assert.equal(rows, [{ member_id: id, tag_id: autumn, trigger_source: "manual" }]);
 
   dataOf(await crm.delete(`/members/${id}/tags/${vip}`), Type.Null());
   problemOf(await crm.delete(`/members/${id}/tags/${vip}`), 404);
-  const { errors } = problemOf(await tagMember(id, [vip, 999_999]), 404);
+  const { errors } = problemOf(await api.tagMember(id, [vip, 999_999]), 404);
   assert.equal(errors, [{ field: "tag_ids", message: "No tag has the id 999999" }]);
   assert.equal(
     dataOf(await crm.get(`/members/${id}`), Detail).tags,
     tags.slice(1),
     "one that is unknown: none is added",
   );
-  problemOf(await tagMember(id, []), 400);
-  problemOf(await tagMember(999_999, [vip]), 404);
+  problemOf(await api.tagMember(id, []), 400);
+  problemOf(await api.tagMember(999_999, [vip]), 404);
   problemOf(await crm.delete(`/members/999999/tags/${vip}`), 404);
 });
 
 story("a member is deleted with all that is his, and counts stay right", async () => {
-  const autumn = await tag("中秋活動", "interaction");
-  const people = await Promise.all([1, 2, 3].map((n) => add({ first_name: `p${n}` })));
-  await Promise.all(people.map(({ id }) => tagMember(id, [autumn])));
+  const autumn = await api.tag("中秋活動", "interaction");
+  const people = await Promise.all([1, 2, 3].map((n) => api.add({ first_name: `p${n}` })));
+  await Promise.all(people.map(({ id }) => api.tagMember(id, [autumn])));
   const [first, second] = people;
   assert.ok(first && second);
   await crm.database.query(
@@ -228,7 +216,10 @@ story("a member is deleted with all that is his, and counts stay right", async (
   }
   problemOf(await crm.delete(`/members/${first.id}`), 404);
   problemOf(await crm.get(`/members/${first.id}`), 404);
-  assert.equal([(await list("")).total, (await list(`tags=${autumn}`)).total, (await search("p1")).length], [1, 1, 0]);
+  assert.equal(
+    [(await api.list("")).total, (await api.list(`tags=${autumn}`)).total, (await api.search("p1")).length],
+    [1, 1, 0],
+  );
   const { rows } = await crm.database.query(
     `SELECT (SELECT count(*)::int FROM messages) AS messages, member_count, trigger_count FROM tags WHERE id = $1`,
     [autumn],
@@ -237,7 +228,7 @@ story("a member is deleted with all that is his, and counts stay right", async (
 });
 
 story("notes are everybody's; a member's data are not customer service's", async () => {
-  const { id } = await add(ming);
+  const { id } = await api.add(ming);
   const { token } = service;
   const notes = "常預訂商務房型，偏好高樓層...";
   dataOf(await crm.put(`/members/${id}/notes`, { notes }, { token }), Type.Null());
