@@ -4,7 +4,9 @@ import { join } from "node:path";
 import type { Pool } from "pg";
 import { openContext } from "../harness/context.ts";
 import { cleanAttachments } from "../../lib/mail/clean-attachments.ts";
+import type { Struck } from "./faults.ts";
 import type { Fleet } from "./fleet.ts";
+import { late } from "./lateness.ts";
 import type { Marked } from "./load.ts";
 
 interface MailRow {
@@ -26,10 +28,18 @@ export interface Findings {
   counts: Record<string, number>;
 }
 
+/** What was seen from outside. */
+export interface Witness {
+  sent: readonly Marked[];
+  /** Answers that nobody should get. */
+  odd: readonly string[];
+  struck: readonly Struck[];
+}
+
 const dayMs = 24 * 60 * 60 * 1000;
 
 /** To be called in calm: when nothing is broken, and nothing waits. */
-export async function audit(fleet: Fleet, sent: readonly Marked[], odd: readonly string[]): Promise<Findings> {
+export async function audit(fleet: Fleet, { sent, odd, struck }: Witness): Promise<Findings> {
   const mails = await allMails(fleet.db);
   const { rows: jobs } = await fleet.db.query<JobRow>("SELECT id, subject, executionstatus FROM tblschedulemail");
   const byId = new Map(mails.map((mail) => [mail.id, mail]));
@@ -79,7 +89,7 @@ export async function audit(fleet: Fleet, sent: readonly Marked[], odd: readonly
     breach(executionstatus === "Processing" || executionstatus === "Pending", `job ${id} stays ${executionstatus}`);
     breach(executionstatus === "Success" && made !== 1, `job ${id} (${subject}) made ${made} mails`);
   }
-  breaches.push(...(await orphans(fleet)));
+  breaches.push(...(await orphans(fleet)), ...(await late(fleet.db, struck)));
 
   const number = (is: (mail: MailRow) => boolean) => mails.filter(is).length;
   return {

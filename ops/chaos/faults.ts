@@ -26,6 +26,9 @@ const states = ["silent", "deaf", "slow", "refused"] as const satisfies LineStat
 
 type Kind = (fleet: Fleet, random: Random) => Fault;
 
+/** A rest after the broker alone was struck, longer than what it lost waits for the sweep: see the audit. */
+const restMs = 32_000;
+
 /** A worker that stops for longer than its lease comes back to mails that are another's. */
 const leaseMs = 62_000;
 
@@ -73,6 +76,19 @@ const killService: Kind = (fleet, random) => {
     () => server.kill(),
     () => server.start(),
   );
+};
+
+/** A machine that hangs, and is then switched off: what was handed to it last is gone. */
+const hangService: Kind = (fleet, random) => {
+  const target = random.pick(services);
+  const server = fleet.services[target];
+  const hangs = random.between(1000, 6000);
+  const strike = async () => {
+    server.freeze();
+    await pause(hangs);
+    await server.kill();
+  };
+  return fault(`hang, kill -9 ${target}`, target, random.between(500, 3000), strike, () => server.start());
 };
 
 const stopService: Kind = (fleet, random) => {
@@ -141,6 +157,7 @@ export function nextFault(fleet: Fleet, random: Random): Fault {
     [restartProcess, 2],
     [stopProcess, 3],
     [killService, 3],
+    [hangService, 2],
     [stopService, 2],
     [cutLine, 5],
     [fillDisk, fleet.hasOwnDisk ? 1 : 0],
@@ -165,9 +182,17 @@ export function spoilAnswers(fleet: Fleet, random: Random): void {
 
 export interface Struck {
   name: string;
-  /** Milliseconds from the mending until the fleet took and sent mail as before. */
+  /** What it struck. */
+  target: string;
+  /** From the strike until it was mended and the fleet took mail as before: milliseconds since 1970. */
+  from: number;
+  to: number;
+  /** Milliseconds from the mending until then. */
   recoveryMs: number;
 }
+
+/** Whether it is the broker that was struck, or the line to it. */
+export const isBroker = ({ target }: Pick<Fault, "target">): boolean => target.includes("rabbit");
 
 /**
  * Strikes until the signal aborts, one thing or two at once, and mends everything before it returns. `recovered`
@@ -180,16 +205,20 @@ export async function strikeUntil(
   { tell, recovered }: { tell(line: string): void; recovered(): Promise<number> },
 ): Promise<Struck[]> {
   const struck: Struck[] = [];
+  let wantsRest = false;
   while (!signal.aborted) {
-    await pause(random.between(500, 5000), undefined, { signal }).catch(() => {});
+    const rest = wantsRest ? restMs : random.between(500, 5000);
+    await pause(rest, undefined, { signal }).catch(() => {});
     if (signal.aborted) break;
     const first = nextFault(fleet, random);
     const second = random.percent(30) ? nextFault(fleet, random) : undefined;
     const both = second && second.target !== first.target ? [first, second] : [first];
     tell(both.map(({ name, holdMs }) => `${name} for ${(holdMs / 1000).toFixed(1)} s`).join(", and "));
+    const from = Date.now();
     await Promise.all(both.map((fault) => endure(fault)));
     const recoveryMs = await recovered();
-    for (const { name } of both) struck.push({ name, recoveryMs });
+    for (const { name, target } of both) struck.push({ name, target, from, to: Date.now(), recoveryMs });
+    wantsRest = both.every(isBroker) && random.percent(60);
   }
   return struck;
 }

@@ -71,7 +71,7 @@ async function main(): Promise<number> {
   await load.stop();
   const calmMs = await calmDown(fleet, calm * 60_000);
   tell(calmMs === undefined ? "It did not come to rest." : `At rest after ${seconds(calmMs)}. Auditing …`);
-  const { breaches, counts } = await audit(fleet, load.sent, load.odd);
+  const { breaches, counts } = await audit(fleet, { sent: load.sent, odd: load.odd, struck });
   await fleet.close();
 
   report({ seed, minutes, without, struck, counts: { ...counts, breaches: breaches.length }, breaches });
