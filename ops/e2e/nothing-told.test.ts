@@ -1,83 +1,32 @@
 /** Secrets and content go in at every door, also where it fails: none comes out where it does not belong. */
 import { randomBytes } from "node:crypto";
 import { createTransport } from "nodemailer";
-import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { eventually, freshDatabase } from "../harness/test.ts";
-import { addPerson, type CrmPerson } from "./crm.ts";
-import type { Variables } from "./fn.ts";
+import { eventually } from "../harness/test.ts";
+import { startPlanted } from "./nothing-told-house.fixture.ts";
 import { dump, Garden, type Finding } from "./nothing-told.fixture.ts";
-import { startCollector, type Collector } from "./stand-ins/collector.ts";
 import { lineUser, lineUserId, sendWebhook } from "./stand-ins/line-webhook.ts";
-import { startLine, type LineStandIn } from "./stand-ins/line.ts";
-import { startPms, type PmsStandIn } from "./stand-ins/pms.ts";
-import { startSendGrid, type SendGridStandIn } from "./stand-ins/sendgrid.ts";
-import { startSystem, stopAll, type Answer, type Call, type System } from "./system.ts";
+import type { Answer, Call } from "./system.ts";
 
 const story = suite("nothing is told");
 
 const garden = new Garden();
 const long = { within: 60_000 };
-let env: Variables & { DATABASE_URL: string; JWT_SECRET: string };
-let collector: Collector;
-let sendgrid: SendGridStandIn;
-let line: LineStandIn;
-let pms: PmsStandIn;
-let system: System;
-let database: Client;
-let admin: CrmPerson;
+let house: Awaited<ReturnType<typeof startPlanted>>;
 /** Of what is no success. */
 const refusals: { call: string; answer: Answer }[] = [];
 
-story.before(async () => {
-  [collector, sendgrid, line, pms] = await Promise.all([startCollector(), startSendGrid(), startLine(), startPms()]);
-  const url = new URL(await freshDatabase());
-  url.password ||= garden.secret("password of the database");
-  garden.known("password of the database", decodeURIComponent(url.password));
-  garden.known("SendGrid's key", sendgrid.key);
-  garden.known("LINE's channel access token", line.token);
-  garden.known("LINE's channel secret", line.secret);
-  env = {
-    DATABASE_URL: url.href,
-    JWT_SECRET: garden.secret("JWT_SECRET"),
-    ENCRYPTION_KEY: garden.known("ENCRYPTION_KEY", randomBytes(32).toString("base64")),
-    SENDGRID_API_KEY: sendgrid.key,
-    SENDGRID_BASE_URL: sendgrid.url,
-    ORG_EMAIL_DOMAIN: "corp.example",
-    MICROSOFT_AUTHORITY: "https://127.0.0.1:1",
-    GRAPH_BASE_URL: "https://127.0.0.1:1",
-    PMS_API_URL: pms.url,
-    PMS_API_KEY: garden.known("the PMS's key", pms.key),
-    SMTP_HOST: "127.0.0.1",
-    SMTP_PORT: "1",
-    SMTP_USER: "relay",
-    SMTP_PASSWORD: garden.secret("SMTP_PASSWORD"),
-    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-    LOG_LEVEL: "trace",
-    ...line.env,
-  };
-  system = await startSystem({ smtp: true, env, within: 90_000 });
-  garden.known("the admin's token", system.token);
-  database = new Client({ connectionString: url.href });
-  await database.connect();
-  admin = await addPerson(database, env.JWT_SECRET, "admin");
-  garden.known("the CRM admin's password", admin.password);
-  garden.known("the CRM admin's token", admin.token);
-});
-story.after(async () => {
-  await stopAll();
-  await database?.end();
-  await Promise.all([collector.close(), sendgrid.close(), line.close(), pms.close()]);
-});
+story.before(async () => void (house = await startPlanted(garden)));
+story.after(() => house.close());
 
 async function call(method: string, path: string, body?: unknown, more: Call = {}): Promise<Answer> {
-  const answer = await system.call(path, { method, body, ...more });
+  const answer = await house.system.call(path, { method, body, ...more });
   if (answer.status >= 400) refusals.push({ call: `${method} ${path.split("?")[0] ?? ""}`, answer });
   return answer;
 }
 const crm = (method: string, path: string, body?: unknown, more: Call = {}) =>
-  call(method, `/api/v1${path}`, body, { token: admin.token, ...more });
+  call(method, `/api/v1${path}`, body, { token: house.admin.token, ...more });
 
 const secretMail = (more: object = {}) => ({
   from: `Shop <${garden.content("sender")}@shop.example>`,
@@ -96,12 +45,12 @@ story("mail by the API, taken and refused, sent and failed", async () => {
   const { body: made } = await call("POST", "/api/v1/auth/token", { client_name: "Sales", permissions: ["mail:send"] });
   const token = garden.known("a client's token", String(made["token"]));
   const to = `${garden.content("address in a provider's words")}@home.example`;
-  sendgrid.next({ kind: "status", status: 400, message: `no mail for ${to}` });
+  house.sendgrid.next({ kind: "status", status: 400, message: `no mail for ${to}` });
   const failed = await send(secretMail(), { token });
   assert.is(failed.status, 200, failed.text);
-  assert.is((await system.settled(String(failed.body["mail_id"]), 60_000)).status, "failed");
+  assert.is((await house.system.settled(String(failed.body["mail_id"]), 60_000)).status, "failed");
   const { body } = await send(secretMail(), { token, headers: { "idempotency-key": garden.content("a key") } });
-  assert.is((await system.settled(String(body["mail_id"]), 60_000)).status, "sent");
+  assert.is((await house.system.settled(String(body["mail_id"]), 60_000)).status, "sent");
 
   await send(secretMail({ to: [`${garden.content("bad recipient")} at nowhere`] }));
   await send(secretMail({ subject: 17, body: { text: garden.content("body of a wrong type") } }));
@@ -130,12 +79,12 @@ story("senders of the organisation and tokens, right and wrong", async () => {
   await config({ ms_tenant_id: garden.secret("secret in the wrong field") + "/?" });
   const mail = secretMail({ from: "boss@corp.example" });
   const { body } = await call("POST", "/api/v1/mail/send", mail);
-  const tried = async () => (await system.status(String(body["mail_id"]))).events.length > 0;
+  const tried = async () => (await house.system.status(String(body["mail_id"]))).events.length > 0;
   await eventually(tried, { what: "Microsoft was asked in vain", ...long });
   const bearer = (value: string) => ({ token: null, headers: { authorization: value } });
   for (const value of [
     `Bearer ${garden.secret("wrong token")}`,
-    `Bearer ${system.token}${garden.secret("end of a token")}`,
+    `Bearer ${house.system.token}${garden.secret("end of a token")}`,
     `Basic ${Buffer.from(`u:${garden.secret("password of Basic")}`).toString("base64")}`,
     garden.secret("token without a scheme"),
   ]) {
@@ -147,7 +96,7 @@ story("mail by SMTP, signed in and not", async () => {
   const smtp = (pass: string) =>
     createTransport({
       host: "127.0.0.1",
-      port: system.smtp.port,
+      port: house.system.smtp.port,
       tls: { rejectUnauthorized: false },
       ...(pass && { auth: { user: "client_sales", pass } }),
     });
@@ -163,7 +112,7 @@ story("mail by SMTP, signed in and not", async () => {
     .catch((error: unknown) => String(error));
   assert.type(refused, "string");
   const { response } = await smtp("").sendMail(message());
-  assert.is((await system.settled(/queued as (\S+)/.exec(response)?.[1] ?? "", 60_000)).status, "sent");
+  assert.is((await house.system.settled(/queued as (\S+)/.exec(response)?.[1] ?? "", 60_000)).status, "sent");
 });
 
 story("scheduled mail with a password of its own, whose relay is away", async () => {
@@ -191,9 +140,9 @@ story("scheduled mail with a password of its own, whose relay is away", async ()
 story("users, members and messages of the CRM, right and wrong", async () => {
   const signIn = (username: string, password: string) =>
     crm("POST", "/auth/login", { username, password }, { token: null });
-  assert.is((await signIn(admin.username, garden.secret("wrong password"))).status, 401);
+  assert.is((await signIn(house.admin.username, garden.secret("wrong password"))).status, 401);
   await signIn(garden.secret("password in the place of a name"), "x");
-  const { body } = await signIn(admin.username, admin.password);
+  const { body } = await signIn(house.admin.username, house.admin.password);
   garden.known("the token of a sign-in", String((body["data"] as { access_token?: unknown }).access_token));
   const change = { current_password: garden.secret("wrong current password"), new_password: garden.secret("new one") };
   await crm("PUT", "/auth/password", change);
@@ -231,6 +180,7 @@ story("users, members and messages of the CRM, right and wrong", async () => {
 });
 
 story("LINE's webhook, answers that LINE refuses, and a PMS that fails", async () => {
+  const { system, database, line, pms } = house;
   const guest = lineUser(lineUserId(), line.replyToken);
   const hook = { url: `${system.url}/webhooks/line`, secret: line.secret };
   const said = () => guest.says(garden.content("text of a guest"));
@@ -265,6 +215,7 @@ story("LINE's webhook, answers that LINE refuses, and a PMS that fails", async (
 });
 
 story("faults of our own: tables that are gone", async () => {
+  const { system, database, line } = house;
   const calls = async () => {
     await call("POST", "/api/v1/mail/send", secretMail());
     await crm("POST", "/members", { first_name: garden.content("guest of a broken house"), id_number: "C123456789" });
@@ -287,15 +238,15 @@ story("faults of our own: tables that are gone", async () => {
 });
 
 story("nothing of all that is in the log, the metrics, the traces or an answer that refuses", async () => {
-  const { text } = await system.call("/metrics", { token: null });
-  await system.stop();
-  const { stdout, stderr } = await system.output();
-  assert.ok(stdout.length > 10_000 && text.length > 1000 && collector.words.length > 0);
+  const { text } = await house.system.call("/metrics", { token: null });
+  await house.system.stop();
+  const { stdout, stderr } = await house.system.output();
+  assert.ok(stdout.length > 10_000 && text.length > 1000 && house.collector.words.length > 0);
   const findings: Finding[] = [
     ...lines(stdout).flatMap((entry) => garden.findIn("the log", entry)),
     ...garden.findIn("standard error", stderr),
     ...garden.findIn("/metrics", text),
-    ...collector.words.flatMap((word) => garden.findIn("a trace", word)),
+    ...house.collector.words.flatMap((word) => garden.findIn("a trace", word)),
     ...refusals.flatMap(({ call: where, answer }) =>
       garden.findIn(`${answer.status} of ${where}`, answer.text + JSON.stringify([...answer.headers])),
     ),
@@ -309,7 +260,7 @@ const dry =
 
 story("no secret is in clear in the database, and content only where it belongs", async () => {
   const findings: Finding[] = [];
-  const tables = await dump(env.DATABASE_URL);
+  const tables = await dump(house.databaseUrl);
   const found = garden.findIn("mails", tables.get("public.mails") ?? "");
   assert.ok(found.length > 5, "what may be there is found there");
   for (const [table, text] of tables) {
