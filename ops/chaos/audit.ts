@@ -138,10 +138,12 @@ async function orphans(fleet: Fleet): Promise<string[]> {
   ];
 }
 
-/** How many mails and jobs are not over. */
+/** How many mails, jobs, campaigns and events of LINE are not over. */
 export async function unfinished(db: Pool): Promise<number> {
   const { rows } = await db.query<{ count: number }>(`
     SELECT (SELECT count(*) FROM mails WHERE status IN ('queued', 'processing'))::int
-         + (SELECT count(*) FROM tblschedulemail WHERE executionstatus IN ('Pending', 'Processing'))::int AS count`);
+         + (SELECT count(*) FROM tblschedulemail WHERE executionstatus IN ('Pending', 'Processing'))::int
+         + (SELECT count(*) FROM campaigns WHERE status = 'sending')::int
+         + (SELECT count(*) FROM line_events WHERE state IN ('received', 'handling'))::int AS count`);
   return rows[0]?.count ?? 0;
 }

@@ -21,7 +21,7 @@ export interface Fault {
 
 const processes = ["api1", "api2", "worker1", "worker2", "smtp"] as const;
 const services = ["postgresql", "redis", "rabbit1", "rabbit2", "rabbit3"] as const;
-const lines = ["postgresql", "redis", "rabbitmq", "sendgrid"] as const;
+const lines = ["postgresql", "redis", "rabbitmq", "sendgrid", "line"] as const;
 const states = ["silent", "deaf", "slow", "refused"] as const satisfies LineState[];
 
 type Kind = (fleet: Fleet, random: Random) => Fault;
@@ -167,8 +167,18 @@ export function nextFault(fleet: Fleet, random: Random): Fault {
   return kind(fleet, random);
 }
 
-/** The provider's answers are bad by chance all the time, until it is told to be good. */
+/** The providers' answers are bad by chance all the time, until they are told to be good. */
 export function spoilAnswers(fleet: Fleet, random: Random): void {
+  fleet.line.plan({
+    seed: random.between(0, 1e9),
+    throttled: 0.01,
+    broken: 0.02,
+    reset: 0.01,
+    resetAccepted: 0.03,
+    silenceAccepted: 0.005,
+    delay: 0.2,
+    delayMs: 1000,
+  });
   const resets = ["unread", "read", "accepted"] as const;
   fleet.sendgrid.always((): Behaviour | undefined => {
     const dice = random.between(0, 99);
@@ -178,6 +188,11 @@ export function spoilAnswers(fleet: Fleet, random: Random): void {
     if (dice < 8) return { kind: "reset", when: random.pick(resets) };
     return dice < 12 ? { kind: "delay", ms: random.between(50, 2000) } : undefined;
   });
+}
+
+export function mendAnswers(fleet: Fleet): void {
+  fleet.sendgrid.always(undefined);
+  fleet.line.plan(undefined);
 }
 
 export interface Struck {

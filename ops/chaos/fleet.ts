@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Pool } from "pg";
 import { copyProject, createToken } from "../e2e/fn.ts";
+import { startLine, type LineStandIn } from "../e2e/stand-ins/line.ts";
 import { startSendGrid, type SendGridStandIn } from "../e2e/stand-ins/sendgrid.ts";
 import { startSystem, type System } from "../e2e/system.ts";
 import { ownFolder } from "../harness/process.ts";
@@ -21,8 +22,9 @@ const diskBytes = 512 * 2 ** 20;
 export interface Fleet {
   readonly processes: Readonly<Record<"api1" | "api2" | "worker1" | "worker2" | "smtp", System>>;
   readonly services: Readonly<Record<"postgresql" | "redis" | "rabbit1" | "rabbit2" | "rabbit3", Server>>;
-  readonly lines: Readonly<Record<"postgresql" | "redis" | "rabbitmq" | "sendgrid", TcpRelay>>;
+  readonly lines: Readonly<Record<"postgresql" | "redis" | "rabbitmq" | "sendgrid" | "line", TcpRelay>>;
   readonly sendgrid: SendGridStandIn;
+  readonly line: LineStandIn;
   /** The auditor's own connections: past every line. */
   readonly db: Pool;
   readonly token: string;
@@ -34,19 +36,25 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-const api =
-  "health,auth/*,mail/send,mail/send-batch,mail/status,mail/history,mail/cancel,mail/retry,schedule/!(run-due)";
-const worker =
-  "health,mail/deliver,mail/publish-stranded,mail/release-expired,mail/sum-totals,mail/clean-attachments,mail/clean-records,schedule/run-due";
+const api = [
+  "health,auth/*,mail/send,mail/send-batch,mail/status,mail/history,mail/cancel,mail/retry,schedule/!(run-due)",
+  "crm/templates/*,crm/campaigns/!(deliver|sweep|start-due|read-insights),crm/auto-responses/*,crm/line/webhook",
+].join(",");
+const worker = [
+  "health,mail/deliver,mail/publish-stranded,mail/release-expired,mail/sum-totals,mail/clean-attachments",
+  "mail/clean-records,schedule/run-due,crm/campaigns/deliver,crm/campaigns/sweep,crm/campaigns/start-due",
+  "crm/line/handle-event,crm/line/sweep",
+].join(",");
 
 export async function startFleet({ without }: { without: readonly Safeguard[] }): Promise<Fleet> {
   const root = await copyProject();
   await sabotage(root, without);
-  const [postgres, redis, cluster, sendgrid] = await Promise.all([
+  const [postgres, redis, cluster, sendgrid, line] = await Promise.all([
     startPostgres({ settings: { max_connections: 200 } }),
     startRedis(),
     startRabbitCluster(),
     startSendGrid({ keep: essence }),
+    startLine(),
   ]);
   const [first, ...others] = cluster.nodes;
   if (!first) throw new Error("a cluster has nodes");
@@ -56,6 +64,7 @@ export async function startFleet({ without }: { without: readonly Safeguard[] })
     redis: await startTcpRelay(redis.url),
     rabbitmq: await startTcpRelay(first.url, ...others.map(({ url }) => url)),
     sendgrid: await startTcpRelay(sendgrid.url),
+    line: await startTcpRelay(line.url),
   };
   const attachments = ownFolder("attachments");
   const hasOwnDisk = await mountDisk(attachments);
@@ -68,6 +77,11 @@ export async function startFleet({ without }: { without: readonly Safeguard[] })
     ENCRYPTION_KEY: randomBytes(32).toString("base64"),
     SENDGRID_API_KEY: sendgrid.key,
     SENDGRID_BASE_URL: lines.sendgrid.url.replace(/\/$/, ""),
+    ...line.env,
+    LINE_API_BASE_URL: lines.line.url.replace(/\/$/, ""),
+    PUBLIC_URL: "https://crm.hotel.example",
+    CRM_REQUESTS_PER_MINUTE: "0",
+    CRM_SENDS_PER_MINUTE: "0",
     SMTP_AUTH_WITHOUT_TLS: "true",
     ATTACHMENT_PATH: attachments,
     LOG_LEVEL: "warn",
@@ -90,6 +104,7 @@ export async function startFleet({ without }: { without: readonly Safeguard[] })
     services: { postgresql: postgres, redis, rabbit1, rabbit2, rabbit3 },
     lines,
     sendgrid,
+    line,
     db,
     token,
     attachments,
@@ -99,7 +114,7 @@ export async function startFleet({ without }: { without: readonly Safeguard[] })
       await Promise.all(Object.values(processes).map((system) => system.kill()));
       await db.end();
       await Promise.all(Object.values(lines).map((line) => line.close()));
-      await Promise.all([postgres.close(), redis.close(), cluster.close(), sendgrid.close()]);
+      await Promise.all([postgres.close(), redis.close(), cluster.close(), sendgrid.close(), line.close()]);
       if (hasOwnDisk) await run("umount", ["-l", attachments]);
     },
   };

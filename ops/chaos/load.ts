@@ -1,10 +1,10 @@
 /** Marked mail at a steady rate by every way in, and what each was told of it. */
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import { createTransport } from "nodemailer";
-import type { Answer, System } from "../e2e/system.ts";
-import type { Fleet } from "./fleet.ts";
+import type { System } from "../e2e/system.ts";
 import type { Random } from "../harness/random.ts";
+import { makeClient, patienceMs, steadily } from "./client.ts";
+import type { Fleet } from "./fleet.ts";
 
 /** One mail, told by its subject. */
 export interface Marked {
@@ -33,51 +33,30 @@ export interface Load {
 /** Mails a second. */
 export const rates = { api: 20, smtp: 8, schedule: 3 };
 
-/** Clients that wait for an answer at once; who comes then waits his turn, so that no heap of tries grows in an outage. */
-const atOnce = 100;
-/** Long enough for a client to give up on: a relay that is silent answers never. */
-const patienceMs = 10_000;
-/** Refusals that say: not now. */
-const busy = new Set([429, 503, 504]);
-
 export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
   const sent: Marked[] = [];
   const odd: string[] = [];
-  const under = new Set<Promise<void>>();
-  const stopping = new AbortController();
+  const client = makeClient(random, odd);
   let acknowledged = 0;
   const apis: readonly [System, System] = [fleet.processes.api1, fleet.processes.api2];
   const took = (mail: Marked, id: string) => {
     mail.id = id;
     acknowledged++;
   };
+  const request = (path: string, { method = "POST", key, body }: { method?: string; key?: string; body?: object }) => ({
+    url: random.pick(apis).url + path,
+    init: {
+      method,
+      headers: {
+        authorization: `Bearer ${fleet.token}`,
+        "content-type": "application/json",
+        ...(key !== undefined && { "idempotency-key": key }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    },
+  });
 
-  let open = 0;
-  const turn = async () => {
-    while (open >= atOnce) await pause(50);
-    open++;
-  };
-
-  async function call(system: System, path: string, init: { method?: string; key?: string; body?: unknown }) {
-    const { method = "POST", key, body } = init;
-    const headers = {
-      authorization: `Bearer ${fleet.token}`,
-      "content-type": "application/json",
-      ...(key !== undefined && { "idempotency-key": key }),
-    };
-    await turn();
-    try {
-      return await fetchWithin(`${system.url}${path}`, {
-        method,
-        headers,
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-      });
-    } finally {
-      open--;
-    }
-  }
-
-  /** Asks again, with the same key, until it has an answer: so that one mail comes of it, whatever got lost. */
+  /** Asks again, with the same key, so that one mail comes of it, whatever got lost. */
   async function byApi(mail: Marked, file: Buffer | undefined): Promise<void> {
     const key = randomUUID();
     const body = {
@@ -88,24 +67,17 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
       ...(file && { attachments: [{ filename: "a.bin", content: file.toString("base64") }] }),
     };
     const cancels = random.percent(3);
-    for (let tries = 0; tries < 200; tries++) {
-      const answer = await call(random.pick(apis), "/api/v1/mail/send", { key, body }).catch(() => undefined);
-      const id = answer?.body["mail_id"];
-      if (answer?.status === 200 && typeof id === "string") {
-        took(mail, id);
-        if (cancels) await cancel(mail, id);
-        return;
-      }
-      if (answer && !busy.has(answer.status) && answer.status !== 409)
-        odd.push(`send: ${answer.status} ${answer.text}`);
-      await pause(random.between(500, 5000));
-    }
-  }
-
-  async function cancel(mail: Marked, id: string): Promise<void> {
-    const path = `/api/v1/mail/cancel/${id}`;
-    const answer = await call(random.pick(apis), path, { method: "DELETE" }).catch(() => undefined);
-    if (answer?.status === 200) mail.cancelled = true;
+    const reply = await client.insist(
+      () => request("/api/v1/mail/send", { key, body }),
+      ({ status, body: { mail_id: id } }) => status === 200 && typeof id === "string",
+      [409], // an earlier try is still under way
+    );
+    if (!reply) return;
+    const id = String(reply.body["mail_id"]);
+    took(mail, id);
+    if (!cancels) return;
+    const reaction = await client.ask(request(`/api/v1/mail/cancel/${id}`, { method: "DELETE" }));
+    if (reaction?.status === 200) mail.cancelled = true;
   }
 
   async function bySchedule(mail: Marked): Promise<void> {
@@ -117,9 +89,9 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
       body: "<p>It is on its way.</p>",
       nextexecutetime: new Date(Date.now() + random.between(0, 5000)).toISOString(),
     };
-    const answer = await call(random.pick(apis), "/api/schedule/mail", { body }).catch(() => undefined);
-    if (answer?.status === 201) took(mail, String(answer.body["id"]));
-    else if (answer && !busy.has(answer.status)) odd.push(`schedule: ${answer.status} ${answer.text}`);
+    const reply = await client.ask(request("/api/schedule/mail", { body }));
+    if (reply?.status === 201) took(mail, String(reply.body["id"]));
+    else if (reply && !client.isBusy(reply)) odd.push(`schedule: ${reply.status} ${reply.text}`);
   }
 
   async function bySmtp(mail: Marked, file: Buffer | undefined): Promise<void> {
@@ -146,7 +118,7 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
     }
   }
 
-  function one(by: Marked["by"], count: number): Promise<void> {
+  async function one(by: Marked["by"], count: number): Promise<void> {
     const file = by !== "schedule" && count % 8 === 0 ? randomBytes(random.between(1, 200_000)) : undefined;
     const mail: Marked = {
       subject: `chaos ${seed} ${by} ${count}`,
@@ -154,23 +126,12 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
       ...(file && { hash: createHash("sha256").update(file).digest("hex") }),
     };
     sent.push(mail);
-    if (by === "schedule") return bySchedule(mail);
-    return by === "api" ? byApi(mail, file) : bySmtp(mail, file);
+    if (by === "schedule") return await bySchedule(mail);
+    return by === "api" ? await byApi(mail, file) : await bySmtp(mail, file);
   }
 
-  async function steadily(by: Marked["by"], perSecond: number): Promise<void> {
-    const from = performance.now();
-    for (let count = 0; !stopping.signal.aborted; count++) {
-      const done = one(by, count).catch((error: unknown) => void odd.push(`${by}: ${String(error)}`));
-      under.add(done);
-      void done.finally(() => under.delete(done));
-      const wait = from + ((count + 1) * 1000) / perSecond - performance.now();
-      await pause(Math.max(0, wait), undefined, { signal: stopping.signal }).catch(() => {});
-    }
-  }
-
-  const ways = Promise.all(
-    (Object.entries(rates) as [Marked["by"], number][]).map(([by, perSecond]) => steadily(by, perSecond)),
+  const ways = (Object.entries(rates) as [Marked["by"], number][]).map(([by, perSecond]) =>
+    steadily(perSecond, (count) => one(by, count).catch((error: unknown) => void odd.push(`${by}: ${String(error)}`))),
   );
   return {
     sent,
@@ -179,21 +140,7 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
       return acknowledged;
     },
     async stop() {
-      stopping.abort();
-      await ways;
-      await Promise.all(under);
+      await Promise.all(ways.map((way) => way.stop()));
     },
   };
-}
-
-async function fetchWithin(url: string, init: RequestInit): Promise<Pick<Answer, "status" | "text" | "body">> {
-  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(patienceMs) });
-  const text = await response.text();
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
-  return { status: response.status, text, body: typeof body === "object" && body !== null ? { ...body } : {} };
 }

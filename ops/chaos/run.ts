@@ -4,8 +4,10 @@ import { parseArgs } from "node:util";
 import { eventually } from "../harness/eventually.ts";
 import { install } from "../harness/install.ts";
 import { audit, unfinished } from "./audit.ts";
-import { spoilAnswers, strikeUntil, type Struck } from "./faults.ts";
+import { mendAnswers, spoilAnswers, strikeUntil, type Struck } from "./faults.ts";
 import { startFleet, type Fleet } from "./fleet.ts";
+import { auditHotel } from "./hotel-audit.ts";
+import { startHotel } from "./hotel.ts";
 import { startLoad, type Load } from "./load.ts";
 import { seeded } from "../harness/random.ts";
 import { safeguards, type Safeguard } from "./sabotage.ts";
@@ -61,20 +63,24 @@ async function main(): Promise<number> {
   const fleet = await startFleet({ without });
   if (!fleet.hasOwnDisk) tell("The disk is not filled: only root may mount one of its own.");
   spoilAnswers(fleet, random.fork("provider"));
+  const hotel = await startHotel(fleet, random.fork("hotel"), seed);
   const load = startLoad(fleet, random.fork("load"), seed);
   const struck = await strikeUntil(AbortSignal.timeout(minutes * 60_000), fleet, random.fork("faults"), {
     tell,
     recovered: () => recovery(load),
   });
   tell("Everything is mended. Waiting until nothing is under way …");
-  fleet.sendgrid.always(undefined);
-  await load.stop();
+  mendAnswers(fleet);
+  await Promise.all([load.stop(), hotel.stop()]);
   const calmMs = await calmDown(fleet, calm * 60_000);
   tell(calmMs === undefined ? "It did not come to rest." : `At rest after ${seconds(calmMs)}. Auditing …`);
-  const { breaches, counts } = await audit(fleet, { sent: load.sent, odd: load.odd, struck });
+  const mail = await audit(fleet, { sent: load.sent, odd: load.odd, struck });
+  const crm = await auditHotel(fleet, hotel);
   await fleet.close();
 
-  report({ seed, minutes, without, struck, counts: { ...counts, breaches: breaches.length }, breaches });
+  const breaches = [...mail.breaches, ...crm.breaches];
+  const counts = { ...mail.counts, ...crm.counts, breaches: breaches.length };
+  report({ seed, minutes, without, struck, counts, breaches });
   return breaches.length > 0 ? 1 : 0;
 }
 

@@ -5,7 +5,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-export const safeguards = ["sweep", "fence", "lease", "confirm"] as const;
+export const safeguards = ["sweep", "fence", "lease", "confirm", "key"] as const;
 export type Safeguard = (typeof safeguards)[number];
 
 interface Change {
@@ -37,6 +37,14 @@ const changes: Record<Safeguard, readonly Change[]> = {
       file: "functions/mail/release-expired.ts",
       from: "async (_tick, ctx) => void (await releaseExpired(ctx))",
       to: "async (_tick, ctx) => void (ctx.signal.aborted && (await releaseExpired(ctx)))",
+    },
+  ],
+  /** A batch of a campaign that is tried again is another request to LINE. */
+  key: [
+    {
+      file: "lib/crm/campaigns/deliver.ts",
+      from: "retryKey: claimed.retry_key,",
+      to: "retryKey: crypto.randomUUID(),",
     },
   ],
   /** A message counts as published before the broker has said so. */
