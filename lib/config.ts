@@ -7,7 +7,7 @@ import { shape } from "./config/shape.ts";
 import { checkTogether, type ConfigFault } from "./config/together.ts";
 import { Environment, properties } from "./config/variables.ts";
 
-export type { Config, Relay, SmtpConfig } from "./config/config.ts";
+export type { Config } from "./config/config.ts";
 export type { ConfigFault } from "./config/together.ts";
 
 /** Reads the environment, and files of secrets. Returns the configuration, or everything that is wrong with it. */

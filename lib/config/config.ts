@@ -1,18 +1,5 @@
 /** What is configured, as the rest of the house reads it. */
-
-/** An SMTP relay and how to sign in there. */
-export interface Relay {
-  host: string;
-  port: number;
-  secure: "starttls" | "tls" | "none";
-  /** Envelope sender, where it is to differ from the mail's. */
-  from: string | undefined;
-  auth:
-    | { kind: "none" }
-    | { kind: "password"; user: string; password: string }
-    /** With a token of the configured Microsoft application. */
-    | { kind: "oauth2"; user: string };
-}
+import type { Relay } from "../resources/smtp-relays.ts";
 
 /** How mail is taken by SMTP. */
 export interface SmtpConfig {

@@ -1,6 +1,7 @@
 /** Makes a configuration of variables that have been checked. */
 import { join, resolve } from "node:path";
-import type { Config, Relay, SmtpConfig } from "./config.ts";
+import type { Relay } from "../resources/smtp-relays.ts";
+import type { Config, SmtpConfig } from "./config.ts";
 import { cacheUrl, decodeHeader, decodeKey, domains, imageTypes, list, networkList, privateKey } from "./readers.ts";
 import type { Environment } from "./variables.ts";
 

@@ -5,6 +5,7 @@ import { createTransport, type SendMailOptions } from "nodemailer";
 import type { Application, MicrosoftTokens } from "./microsoft-tokens.ts";
 import { MessageWatch, RelayFailure } from "./smtp-outcome.ts";
 
+/** An SMTP relay, and how to sign in there. */
 export interface RelayServer {
   readonly host: string;
   readonly port: number;
@@ -13,7 +14,14 @@ export interface RelayServer {
   readonly auth:
     | { readonly kind: "none" }
     | { readonly kind: "password"; readonly user: string; readonly password: string }
+    /** With a token of the configured Microsoft application. */
     | { readonly kind: "oauth2"; readonly user: string };
+}
+
+/** A relay as it is configured, or a job's own. */
+export interface Relay extends RelayServer {
+  /** Envelope sender, where it is to differ from the mail's. */
+  readonly from: string | undefined;
 }
 
 export interface RelayAnswer {

@@ -1,8 +1,8 @@
 /** From a job to its mail: what its columns say, checked as any other mail is. */
 import type { Context } from "../../runtime/context.ts";
 import { Problem, type Detail } from "../../runtime/problem.ts";
-import type { Relay } from "../config.ts";
 import { draftMail, type Draft } from "../mail/draft.ts";
+import type { Relay } from "../resources/smtp-relays.ts";
 import { smtpSecurities, type JobMail, type JobRelay } from "./job.ts";
 
 /** What a sealed password is sealed for: the table and no row, as operators copy jobs by SQL. */

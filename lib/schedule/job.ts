@@ -1,5 +1,5 @@
 /** The words that the rest of scheduled mail shares. Names are the columns', as its users know them. */
-import type { Relay } from "../config.ts";
+import type { Relay } from "../resources/smtp-relays.ts";
 
 export const statuses = ["Pending", "Processing", "Success", "Failed"] as const;
 export type ExecutionStatus = (typeof statuses)[number];

@@ -2,10 +2,10 @@
 import type { Context } from "../../runtime/context.ts";
 import type { Detail } from "../../runtime/problem.ts";
 import { Caller } from "../auth/caller.ts";
-import type { Relay } from "../config.ts";
 import type { MailRow } from "../mail/accept.sql.ts";
 import { candidate, mailRow, type Candidate } from "../mail/candidate.ts";
 import { SecretFault } from "../resources/secrets.ts";
+import type { Relay } from "../resources/smtp-relays.ts";
 import { sealRelay } from "../senders/own-relay.ts";
 import type { Claimed } from "./claim.sql.ts";
 import type { ExecutionStatus } from "./job.ts";

@@ -2,7 +2,7 @@
 import { Type } from "typebox";
 import { Value } from "typebox/value";
 import type { Context } from "../../runtime/context.ts";
-import type { Relay } from "../config.ts";
+import type { Relay } from "../resources/smtp-relays.ts";
 
 /** What `mails.relay` holds. */
 const Stored = Type.Object({

@@ -6,10 +6,9 @@ import { startRelay, type RelayFault, type RelayStandIn } from "../../ops/e2e/st
 import { confidential, openContext, type TestContext } from "../../ops/harness/context.ts";
 import { eventually } from "../../ops/harness/eventually.ts";
 import { addressesIn, decodeWords, leaves, parseMime } from "../../ops/e2e/stand-ins/mime.ts";
-import type { Relay } from "../config.ts";
 import type { OutgoingMail } from "../mail/mail.ts";
 import type { MicrosoftTokens } from "../resources/microsoft-tokens.ts";
-import { openSmtpRelays, type SmtpRelays } from "../resources/smtp-relays.ts";
+import { openSmtpRelays, type Relay, type SmtpRelays } from "../resources/smtp-relays.ts";
 import { stagedBytes } from "../resources/staged-content.ts";
 import { classify, type Verdict } from "./classify.ts";
 import { sendBySmtp } from "./smtp.ts";

@@ -1,11 +1,11 @@
 /** SMTP relays: that of the environment, or a mail's own. */
 import type { Context } from "../../runtime/context.ts";
-import type { Relay } from "../config.ts";
 import type { OutgoingMail } from "../mail/mail.ts";
 import { senderNotConfigured } from "../mail/problems.ts";
 import { base64Length, fileContent } from "../resources/file-content.ts";
 import { LoginFailure } from "../resources/microsoft-tokens.ts";
 import { RelayFailure } from "../resources/smtp-outcome.ts";
+import type { Relay } from "../resources/smtp-relays.ts";
 import type { ProviderAnswer } from "./classify.ts";
 import { answerOfLogin } from "./graph/session.ts";
 import { messageOf } from "./message.ts";
