@@ -19,7 +19,7 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     const raw = env[name]?.trim();
     given[name] = raw === undefined || raw === "" ? schema.default : coerce(schema, raw);
     if (Value.Check(schema, given[name])) continue;
-    faults.push({ variable: name, message: expectation(schema, raw ?? "") });
+    faults.push({ variable: name, message: expectation(schema) });
     given[name] = schema.default; // So that what else is wrong can be told, too.
   }
   const values = Value.Parse(Environment, given);
@@ -40,14 +40,13 @@ function coerce(schema: VariableSchema, raw: string): unknown {
   return type === "integer" && /^-?\d{1,12}$/.test(raw) ? Number(raw) : raw;
 }
 
-function expectation(schema: VariableSchema, raw: string): string {
-  const secret = schema.description?.includes("(secret)");
-  const is = secret ? "" : `, not "${raw.slice(0, 60)}"`;
+/** What is allowed, and not what was given: that may be a secret in the wrong variable. */
+function expectation(schema: VariableSchema): string {
   if ("anyOf" in schema && Array.isArray(schema.anyOf)) {
-    return `must be one of ${schema.anyOf.map((option: { const?: string }) => option.const).join(", ")}${is}`;
+    return `must be one of ${schema.anyOf.map((option: { const?: string }) => option.const).join(", ")}`;
   }
-  if ("type" in schema && schema.type === "boolean") return `must be true or false${is}`;
+  if ("type" in schema && schema.type === "boolean") return "must be true or false";
   const { minimum, maximum } = schema as { minimum?: number; maximum?: number };
   const range = maximum === undefined ? `from ${minimum ?? 0} up` : `from ${minimum ?? 0} to ${maximum}`;
-  return `must be a whole number ${range}${is}`;
+  return `must be a whole number ${range}`;
 }

@@ -18,6 +18,10 @@ export function domains(value: string): string[] {
   return list(value).map((domain) => domain.replace(/^@/, "").toLowerCase());
 }
 
+export function isDomain(name: string): boolean {
+  return /^(?:[a-z\d](?:[a-z\d-]*[a-z\d])?\.)+[a-z\d-]{2,}$/.test(name);
+}
+
 /** As it is where it is not percent-encoded after all. */
 export function decodeHeader(value: string): string {
   try {

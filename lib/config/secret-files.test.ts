@@ -66,7 +66,7 @@ test("a file that cannot be read is told beside what else is wrong, and not as a
   assert.equal(faults(env), [
     "SMTP_PASSWORD_FILE names a file that cannot be read",
     "JWT_PRIVATE_KEY_FILE names a file that cannot be read",
-    'API_PORT must be a whole number from 0 to 65535, not "x"',
+    "API_PORT must be a whole number from 0 to 65535",
   ]);
 });
 

@@ -14,7 +14,7 @@ const oneOf = <const T extends string[]>(values: [...T], fallback: T[number], de
     { default: fallback, description },
   );
 
-/** A description marked `secret`: the value is never shown, and may come in a file (`NAME_FILE`). */
+/** A description marked `secret`: the value may come in a file (`NAME_FILE`). */
 export const properties = {
   APP_ENV: oneOf(["development", "production", "test"], "development", "Which checks and defaults hold"),
   API_PORT: port(8080, "Port of the HTTP API"),

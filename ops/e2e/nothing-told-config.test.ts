@@ -18,6 +18,15 @@ story("a command line whose configuration is wrong, or whose database is away", 
     { ENCRYPTION_KEY: garden.secret("bad ENCRYPTION_KEY") },
     { JWT_PRIVATE_KEY: garden.secret("bad JWT_PRIVATE_KEY") },
     { KEYDB_URL: `redis://:${garden.secret("password of a bad cache")}@:x` },
+    {
+      API_PORT: garden.secret("secret in the place of a port"),
+      SMTP_SECURE: garden.secret("secret in the place of one of a few"),
+      SMTP_AUTH_REQUIRED: garden.secret("secret in the place of yes or no"),
+      ORG_EMAIL_DOMAIN: garden.secret("secret in the place of domains"),
+      TRUSTED_PROXIES: garden.secret("secret in the place of networks"),
+      CORS_ORIGINS: garden.secret("secret in the place of origins"),
+    },
+    { SMTP_TLS_KEY_FILE: `-----BEGIN PRIVATE KEY-----\n${garden.secret("key in the place of its file")}` },
     { RABBITMQ_URL: `amqp://u:${garden.secret("password of a bad broker")}@:x` },
   ];
   for (const more of tries) {
