@@ -79,6 +79,23 @@ test("jobs are counted by state, and how late the latest is", async ({ context }
   assert.ok(Math.abs(late - 120) < 10, String(late));
 });
 
+test("events of LINE are counted until they are handled, and the oldest tells for how long", async ({ context }) => {
+  const read = metricsOf(context);
+  assert.equal(await read("line_events"), { '{state="waiting"}': 0, '{state="handling"}': 0 });
+  assert.equal(await read("line_events_oldest_seconds"), { "": 0 });
+  await context.ctx.db.query(`
+    INSERT INTO line_events (event_id, type, line_uid, occurred_at, received_at, state, due_at)
+    SELECT 'e' || n, 'message', 'U1', now(), now() - since::interval, state, now() + interval '1 minute' FROM (VALUES
+      (1, '1 minute', 'received'), (2, '3 minutes', 'received'), (3, '5 minutes', 'handling'),
+      (4, '1 day', 'handled'), (5, '1 day', 'failed')) AS event (n, since, state)`);
+  assert.equal(await read("line_events"), { '{state="waiting"}': 2, '{state="handling"}': 1 });
+  const oldest = (await read("line_events_oldest_seconds"))[""] ?? 0;
+  assert.ok(Math.abs(oldest - 300) < 10, String(oldest));
+  await context.ctx.db.query("UPDATE line_events SET state = 'handled' WHERE state = 'handling'");
+  const left = (await read("line_events_oldest_seconds"))[""] ?? 0;
+  assert.ok(Math.abs(left - 180) < 10, String(left));
+});
+
 test("with the broker and the database away the page comes all the same, and says nothing of them", async ({
   context,
 }) => {
@@ -89,7 +106,7 @@ test("with the broker and the database away the page comes all the same, and say
   const before = performance.now();
   const text = await registry.metrics();
   assert.ok(performance.now() - before < 1000);
-  assert.not.match(text, /^(?:mail_backlog|queue_messages|queue_oldest_seconds|schedule_)[^#]* \d/m);
+  assert.not.match(text, /^(?:mail_backlog|queue_messages|queue_oldest_seconds|schedule_|line_)[^#]* \d/m);
   const half = metricsOf(context, { depth: () => Promise.reject(new Error("away")) });
   assert.equal(await half("queue_messages"), {});
   assert.is((await half("mail_backlog"))['{state="waiting"}'], 2);

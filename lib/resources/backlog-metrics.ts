@@ -1,5 +1,6 @@
 /**
- * What Prometheus is told of what waits: mail and scheduled mail as the database has them, queues as the broker has them.
+ * What Prometheus is told of what waits: mail, scheduled mail and LINE's events as the database has them, queues as the
+ * broker has them.
  * Every container tells the same. It is asked for at most every few seconds, and `/metrics` never waits for who is away.
  */
 import { Gauge, type Registry } from "prom-client";
@@ -47,6 +48,18 @@ export function registerBacklogMetrics({ db, broker, queues, registry, ...option
   gauge("schedule_oldest_due_seconds", "How long the oldest due job has been due", [], async (set) => {
     const due = (await readBacklog())?.find(({ of, state }) => of === "schedule" && state === "due");
     if (due) set({}, due.oldest ?? 0);
+  });
+  gauge(
+    "line_events",
+    `Events of LINE not handled yet by state, at most ${mostCounted} of each`,
+    ["state"],
+    async (set) => {
+      for (const { of, state, count } of (await readBacklog()) ?? []) if (of === "line") set({ state }, count);
+    },
+  );
+  gauge("line_events_oldest_seconds", "How long the oldest event of LINE has not been handled", [], async (set) => {
+    const events = (await readBacklog())?.filter(({ of }) => of === "line");
+    if (events) set({}, Math.max(0, ...events.map(({ oldest }) => oldest ?? 0)));
   });
   gauge("queue_messages", "Messages of a queue by state", ["queue", "kind", "state"], async (set) => {
     for (const found of await Promise.all(readDepths.map((read) => read()))) {

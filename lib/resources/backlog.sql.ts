@@ -7,7 +7,7 @@ export const selectMails = `
   ) AS totals GROUP BY status`;
 
 export interface BacklogRow {
-  /** `mail` or `schedule`. */
+  /** `mail`, `schedule` or `line`. */
   of: string;
   state: string;
   count: number;
@@ -39,7 +39,11 @@ export const selectBacklog = `
     WHERE executionstatus = 'Pending' AND isenabled AND nextexecutetime > now() LIMIT $1
   ),
   running AS MATERIALIZED (SELECT FROM tblschedulemail WHERE executionstatus = 'Processing' LIMIT $1),
-  gone AS MATERIALIZED (SELECT FROM tblschedulemail WHERE executionstatus = 'Failed' LIMIT $1)
+  gone AS MATERIALIZED (SELECT FROM tblschedulemail WHERE executionstatus = 'Failed' LIMIT $1),
+  received AS MATERIALIZED (
+    SELECT received_at FROM line_events WHERE state = 'received' ORDER BY due_at LIMIT $1
+  ),
+  handling AS MATERIALIZED (SELECT received_at FROM line_events WHERE state = 'handling' LIMIT $1)
   SELECT "of", state, count::int, greatest(0, extract(epoch FROM now() - since))::float8 AS oldest FROM (
     SELECT 'mail' AS "of", 'waiting' AS state, count(*), min(since) AS since FROM queued WHERE since <= now()
     UNION ALL SELECT 'mail', 'later', count(*), NULL FROM queued WHERE since > now()
@@ -49,4 +53,6 @@ export const selectBacklog = `
     UNION ALL SELECT 'schedule', 'planned', count(*), NULL FROM planned
     UNION ALL SELECT 'schedule', 'processing', count(*), NULL FROM running
     UNION ALL SELECT 'schedule', 'failed', count(*), NULL FROM gone
+    UNION ALL SELECT 'line', 'waiting', count(*), min(received_at) FROM received
+    UNION ALL SELECT 'line', 'handling', count(*), min(received_at) FROM handling
   ) AS states`;
