@@ -1,10 +1,11 @@
 /** Starts what is measured: peers, and this system through its own command line. */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../harness/eventually.ts";
 import { lastLines, launch, ownFolder } from "../harness/process.ts";
 import { freePort } from "../harness/server.ts";
+import { cpuSeconds, peakBytes } from "./processes.ts";
 
 export const root = join(import.meta.dirname, "../..");
 export const results = join(import.meta.dirname, "results");
@@ -41,6 +42,7 @@ export interface App {
   readonly name: string;
   readonly url: string;
   readonly port: number;
+  readonly pid: number;
   /** Processor time that it has used so far, in seconds; NaN where the system does not tell. */
   cpuSeconds(): number;
   /** The most memory that it has had so far, in bytes; NaN where the system does not tell. */
@@ -70,7 +72,8 @@ export async function startApp({ name, args, readyPath, env, cwd = root, core, p
     throw new Error(`${name} did not start:\n${await lastLines(log)}`, { cause });
   }
   if (profile) profile.from = Number(process.hrtime.bigint() / 1000n);
-  return { name, url, port, stop, cpuSeconds: () => cpuSeconds(running.pid), peakBytes: () => peakBytes(running.pid) };
+  const { pid } = running;
+  return { name, url, port, pid, stop, cpuSeconds: () => cpuSeconds(pid), peakBytes: () => peakBytes(pid) };
 }
 
 /** Starts `fn start` in a project: this one unless told. */
@@ -83,17 +86,4 @@ export function startHouse(
     readyPath: "/health/ready",
     env: (port) => ({ API_PORT: String(port), ...options.env }),
   });
-}
-
-/** proc(5): fields 14 and 15 are user and system time in ticks, of which Linux shows 100 a second. */
-function cpuSeconds(pid: number): number {
-  if (process.platform !== "linux") return NaN;
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** proc(5): the high water mark of what a process has in memory. */
-function peakBytes(pid: number): number {
-  if (process.platform !== "linux") return NaN;
-  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) * 1024;
 }

@@ -9,6 +9,8 @@ import { lastLines, launch, type Launch, type Running } from "./process.ts";
 export interface Server {
   readonly url: string;
   readonly port: number;
+  /** Of its first process: undefined while it is stopped. */
+  readonly pid: number | undefined;
   /** Everything the server said. */
   readonly log: string;
   /** Ends it in good order; its data stays. */
@@ -73,6 +75,9 @@ export async function startServer(recipe: Recipe): Promise<Server> {
   return {
     url,
     port,
+    get pid() {
+      return running?.pid;
+    },
     log,
     start,
     stop: () => end(recipe.stopSignal),
