@@ -43,6 +43,31 @@ pace("a server that stops for a while delays all that was due meanwhile, and eac
   assert.ok((sample["p95Ms"] ?? 0) > 50, JSON.stringify(sample));
 });
 
+pace("a body is posted, and its answer is told with what it took", async () => {
+  const bodies: string[] = [];
+  const server = await serve((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      bodies.push(`${request.method} ${request.headers["content-type"]} ${Buffer.concat(chunks).toString()}`);
+      response.end("accepted");
+    });
+  });
+  const answers: [string, number][] = [];
+  await askAtPace({
+    url: server.url,
+    authorization: "",
+    perSecond: 100,
+    seconds: 0.03,
+    path: () => "/send",
+    body: '{"to":"Zoë"}',
+    onAnswer: (body, latencyMs) => answers.push([body, latencyMs]),
+  });
+  server.close();
+  assert.equal(bodies, Array(3).fill('POST application/json {"to":"Zoë"}'));
+  assert.ok(answers.length === 3 && answers.every(([body, latencyMs]) => body === "accepted" && latencyMs > 0));
+});
+
 pace("an answer that is no success ends it", async () => {
   const server = await serve((_request, response) => response.writeHead(503).end());
   const asking = askAtPace({

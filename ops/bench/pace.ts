@@ -14,10 +14,12 @@ export interface Pace {
   seconds: number;
   /** Requests that may be under way at once; 64 unless told. */
   connections?: number;
-  /** What to GET next. */
+  /** What to GET next, or where to POST to. */
   path(): string;
-  /** The body of each answer. */
-  onAnswer?(body: string): void;
+  /** JSON; the requests are then POSTs. */
+  body?: string;
+  /** The body of each answer, and its latency. */
+  onAnswer?(body: string, latencyMs: number): void;
 }
 
 /**
@@ -27,9 +29,15 @@ export interface Pace {
  */
 export async function askAtPace({ url, authorization, perSecond, seconds, ...options }: Pace): Promise<Sample> {
   const { host, hostname, port } = new URL(url);
+  const { body: posted } = options;
+  const method = posted === undefined ? "GET" : "POST";
+  const content =
+    posted === undefined
+      ? "\r\n"
+      : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(posted)}\r\n\r\n${posted}`;
   const rest = (): string => {
     const whose = typeof authorization === "string" ? authorization : authorization();
-    return ` HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${whose}\r\n\r\n`;
+    return ` HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${whose}\r\n${content}`;
   };
   const total = Math.round(perSecond * seconds);
   const latencies: number[] = [];
@@ -51,7 +59,8 @@ export async function askAtPace({ url, authorization, perSecond, seconds, ...opt
   const dueAt = (request: number): number => start + (request * 1000) / perSecond;
   const send = (): void => {
     while (begun < total && dueAt(begun) <= performance.now()) {
-      const socket = free.pop();
+      // The one that has waited longest: a server closes those that nobody uses.
+      const socket = free.shift();
       if (!socket) return;
       const due = dueAt(begun++);
       const path = options.path();
@@ -64,14 +73,16 @@ export async function askAtPace({ url, authorization, perSecond, seconds, ...opt
         const length = Number(/\r\ncontent-length: (\d+)/i.exec(received)?.[1]);
         if (Buffer.byteLength(body) < length) return;
         socket.off("data", onData);
-        if (!received.startsWith("HTTP/1.1 200 ")) return reject(new Error(`GET ${path}: ${received.slice(0, 500)}`));
-        latencies.push(performance.now() - due);
-        options.onAnswer?.(body);
+        if (!received.startsWith("HTTP/1.1 200 "))
+          return reject(new Error(`${method} ${path}: ${received.slice(0, 500)}`));
+        const latency = performance.now() - due;
+        latencies.push(latency);
+        options.onAnswer?.(body, latency);
         if (latencies.length === total) resolve();
         free.push(socket);
         send();
       };
-      socket.on("data", onData).write(`GET ${path}${rest()}`);
+      socket.on("data", onData).write(`${method} ${path}${rest()}`);
     }
   };
   const timer = setInterval(send, 1);
