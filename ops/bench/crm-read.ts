@@ -1,12 +1,11 @@
 /** How long the CRM's pages take among a million members, with a thousand users who work with them at once. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { signToken } from "../../lib/crm/access.ts";
 import { seedCrm } from "../../lib/crm/seed/seed.ts";
 import { openSecrets } from "../../lib/resources/secrets.ts";
-import { openSigningKey } from "../../lib/resources/signing-key.ts";
 import { systemClock } from "../../runtime/host/call.ts";
 import { ownFolder } from "../harness/process.ts";
+import { addUsers } from "./crm-users.ts";
 import { interleave, latencies, number, type Contender, type Plan, type Report } from "./measure.ts";
 import { askAtPace } from "./pace.ts";
 import { profiled } from "./profile.ts";
@@ -24,7 +23,7 @@ export async function measureCrmRead(plan: Plan): Promise<Report> {
     const secret = randomBytes(32).toString("hex");
     const system = await servers.newSystem("crm", plan.workers, { JWT_SECRET: secret });
     await seed(system, plan);
-    const tokens = await addUsers(system, secret);
+    const tokens = await addUsers(system, secret, users);
     const api = await system.start("crm", "health,crm/**", profiled(plan, "crm"));
     const pages = await answered(api.url, tokens[0] ?? "", await pagesOf(system), plan);
     const ask = (perSecond: number, seconds: number, path: () => string) =>
@@ -62,21 +61,6 @@ async function seed({ databaseUrl }: System, { members, tell }: Plan): Promise<v
   const began = performance.now();
   await seedCrm(ctx, { members, seed: 1, force: false, tell: (line) => tell(`  ${line}`) });
   tell(`  seeded in ${number((performance.now() - began) / 1000)} s`);
-}
-
-/** The values of the `Authorization` headers of a thousand users. */
-async function addUsers({ db }: System, secret: string): Promise<string[]> {
-  const { rows } = await db.query<{ id: number; username: string }>(
-    `INSERT INTO users (username, email, password_hash, role)
-     SELECT 'user' || n, 'user' || n || '@hotel.example', 'none', 'admin' FROM generate_series(1, $1) AS n
-     RETURNING id::float8 AS id, username`,
-    [users],
-  );
-  const signingKey = await openSigningKey({ privateKey: undefined, secret, file: "" });
-  return rows.map(({ id, username }) => {
-    const user = { userId: id, username, role: "admin", tokenVersion: 1 } as const;
-    return `Bearer ${signToken({ signingKey, clock: systemClock }, user)}`;
-  });
 }
 
 interface Page {

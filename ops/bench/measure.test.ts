@@ -27,7 +27,8 @@ rounds("every contender is measured in every round, and each begins one", async 
       return { perSecond: seconds };
     },
   });
-  const plan = { rounds: 3, seconds: 2, workers: 1, mails: 1, members: 1, profile: false, tell() {} };
+  const sizes = { workers: 1, mails: 1, members: 1, minutes: 1, rate: 1 };
+  const plan = { rounds: 3, seconds: 2, ...sizes, profile: false, tell() {} };
   const series = await interleave([contender("a"), contender("b"), contender("c")], plan);
   assert.is(order.join(""), "abcbcacab");
   assert.is(series.median("b"), 2);

@@ -19,6 +19,10 @@ export interface Plan {
   mails: number;
   /** Members that the CRM is measured with. */
   members: number;
+  /** Of sustained load. */
+  minutes: number;
+  /** Mails a second of sustained load. */
+  rate: number;
   /** Write a CPU profile of each process of ours. */
   profile: boolean;
   /** Progress, for people. */

@@ -15,12 +15,14 @@ import { table } from "./table.ts";
 
 const help = `npm run bench -- [options]
 
-  --only <name>   runtime, accept, sent, status, history, totals, memory, smtp, schedule, crm or webhook
+  --only <name>   runtime, accept, sent, sustained, status, history, totals, memory, smtp, schedule, crm, webhook or campaign
   --rounds <n>    rounds, each of every contender (5)
   --seconds <n>   of each measurement (4)
   --workers <n>   mails delivered at once by a worker (64)
   --mails <n>     mails that history is measured with (10000000)
-  --members <n>   members that the CRM is measured with (1000000)
+  --members <n>   members that the CRM and campaigns are measured with (1000000)
+  --minutes <n>   of sustained load (10 with --only sustained; 1 among all others)
+  --rate <n>      mails a second of it (1000)
   --json          the result as JSON on stdout
   --save          the result into ops/bench/results
   --profile       a CPU profile of each of our processes into ops/bench/results, and what it says in short
@@ -34,6 +36,8 @@ const { values: options } = parseArgs({
     workers: { type: "string", default: "64" },
     mails: { type: "string", default: "10000000" },
     members: { type: "string", default: "1000000" },
+    minutes: { type: "string" },
+    rate: { type: "string", default: "1000" },
     json: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
@@ -51,11 +55,13 @@ const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
   },
   accept: async (plan) => (await import("./accept.ts")).measureAccept(plan),
   sent: async (plan) => (await import("./sent.ts")).measureSent(plan),
+  sustained: async (plan) => (await import("./sustained.ts")).measureSustained(plan),
   status: async (plan) => (await import("./status.ts")).measureStatus(plan),
   history: async (plan) => (await import("./history.ts")).measureHistory(plan),
   totals: async (plan) => (await import("./totals.ts")).measureTotals(plan),
   memory: async (plan) => (await import("./memory.ts")).measureMemory(plan),
   webhook: async (plan) => (await import("./crm-webhook.ts")).measureWebhook(plan),
+  campaign: async (plan) => (await import("./crm-campaign.ts")).measureCampaign(plan),
   crm: async (plan) => (await import("./crm-read.ts")).measureCrmRead(plan),
   schedule: async (plan) => (await import("./schedule.ts")).measureSchedule(plan),
   async smtp(plan) {
@@ -63,6 +69,9 @@ const measurements: Record<string, (plan: Plan) => Promise<Report>> = {
     return (await import("./smtp.ts")).measureSmtp(plan);
   },
 };
+
+/** These take long by themselves, and run once. */
+const once: ReadonlySet<string> = new Set(["sustained", "campaign"]);
 
 if (options.help) console.log(help);
 else process.exitCode = await main();
@@ -75,10 +84,13 @@ async function main(): Promise<number> {
     workers: Number(options.workers),
     mails: Number(options.mails),
     members: Number(options.members),
+    minutes: Number(options.minutes ?? (options.only === "sustained" ? 10 : 1)),
+    rate: Number(options.rate),
     profile: options.profile,
     tell,
   };
-  const isWhole = [plan.rounds, plan.seconds, plan.workers, plan.mails, plan.members].every(
+  const { rounds, seconds, workers, mails, members, minutes, rate } = plan;
+  const isWhole = [rounds, seconds, workers, mails, members, minutes, rate].every(
     (value) => Number.isInteger(value) && value > 0,
   );
   if (chosen.length === 0 || !isWhole) {
@@ -89,7 +101,7 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   const samples: Record<string, Report["samples"]> = {};
   for (const [name, measure] of chosen) {
-    tell(`${name}: ${plan.rounds} rounds of ${plan.seconds} s each`);
+    tell(once.has(name) ? `${name}: once` : `${name}: ${rounds} rounds of ${seconds} s each`);
     const report = await measure(plan);
     rows.push(...report.rows);
     samples[name] = report.samples;

@@ -24,7 +24,16 @@ export const roles = {
   worker: "mail/deliver,mail/publish-stranded,mail/release-expired,mail/sum-totals",
 };
 
+/** What the image sets for a container of 256 MB (Dockerfile.runtime): without a limit V8 lets garbage lie where there is room. */
+export const inImage = {
+  NODE_OPTIONS: "--max-old-space-size=112",
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "131072",
+};
+
 export interface Servers {
+  /** The first process of each, by name. */
+  readonly pids: Readonly<Record<string, number>>;
   /** A system without any process yet, with a database and a virtual host of its own. */
   newSystem(name: string, workers: number, env?: Readonly<Record<string, string>>): Promise<System>;
   /** Ends every process of every system, and the servers. */
@@ -54,7 +63,9 @@ export async function startServers(tell: (line: string) => void): Promise<Server
   tell("Starting PostgreSQL, RabbitMQ, Redis …");
   const [postgres, rabbit, redis] = await Promise.all([startPostgres(), startRabbit(), startRedis()]);
   const systems: (System & { close(): Promise<void> })[] = [];
+  const pids = Object.entries({ PostgreSQL: postgres, RabbitMQ: rabbit, Redis: redis });
   return {
+    pids: Object.fromEntries(pids.map(([name, { pid = 0 }]) => [name, pid])),
     async newSystem(name, workers, env = {}) {
       const admin = new Client({ connectionString: postgres.url });
       await admin.connect();
