@@ -13,16 +13,20 @@ export interface FileOptions {
 }
 
 export class FileReply {
+  /** What it has to lie in, wherever links lead. */
+  readonly folder: string;
   readonly path: string | undefined;
   readonly options: FileOptions;
-  constructor(path: string | undefined, options: FileOptions) {
+  constructor(folder: string, path: string | undefined, options: FileOptions) {
+    this.folder = folder;
     this.path = path;
     this.options = options;
   }
 }
 
 /**
- * Answers with a file of a folder; a name that leads out of the folder, a link, or one that is not there is a 404.
+ * Answers with a file of a folder; a name that leads out of the folder, also by a linked folder, a link, or one that is not
+ * there is a 404. The folder itself may be a link.
  * HEAD, `If-None-Match`, `Range` and `If-Range` are seen to (RFC 9110).
  *
  * @example
@@ -31,7 +35,7 @@ export class FileReply {
 export function fileIn(folder: string, name: string, options: FileOptions): FileReply {
   const root = resolve(folder);
   const path = name.includes("\0") ? root : resolve(root, name);
-  return new FileReply(path.startsWith(root + sep) ? path : undefined, options);
+  return new FileReply(root, path.startsWith(root + sep) ? path : undefined, options);
 }
 
 /** What a contract `returns` for a reply that is a file; of several kinds: `image/*`. */

@@ -126,6 +126,34 @@ test("no name leads out of the folder", async ({ get, root }) => {
   for (const name of names) assert.is((await get(name)).status, 404, name);
 });
 
+test("a linked folder is followed within the folder alone, and the folder itself may be a link", async ({ root }) => {
+  const shown = join(root, "shown");
+  await writeFile(join(shown, "inner", "deep.txt"), "deep");
+  await mkdir(join(root, "shown-too"));
+  await writeFile(join(root, "shown-too", "secret.txt"), "secret");
+  await symlink(root, join(shown, "out"));
+  await symlink(join(root, "shown-too"), join(shown, "beside"));
+  await symlink(join(shown, "inner"), join(shown, "within"));
+  await symlink(shown, join(root, "alias"));
+  for (const folder of [shown, join(root, "alias"), join(root, "none")]) {
+    const show = http
+      .get("/files/:name", {
+        access: anyone,
+        params: Type.Object({ name: Type.String() }),
+        returns: fileOf("text/plain"),
+      })
+      .handle(({ params }) => fileIn(folder, params.name, { type: "text/plain" }));
+    const tried = tryFunction(show);
+    const get = (name: string) => tried.fetch(`/files/${encodeURIComponent(name)}`);
+    for (const name of ["out/secret.txt", "out/shown/letters.txt/x", "beside/secret.txt", "within/../../secret.txt"]) {
+      assert.is((await get(name)).status, 404, name);
+    }
+    for (const name of ["within/deep.txt", "inner/deep.txt", "out/shown/letters.txt"]) {
+      assert.is((await get(name)).status, folder.endsWith("none") ? 404 : 200, `${folder} ${name}`);
+    }
+  }
+});
+
 test("the documentation tells what may be answered of a file", ({ show }) => {
   const loaded = { name: "show", file: "show.ts", definition: show, hash: "1", inputs: [] };
   const document = JSON.parse(JSON.stringify(openapi({ title: "T", version: "1", description: "" }, [loaded])));

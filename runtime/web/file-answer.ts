@@ -1,5 +1,6 @@
 /** Makes a file an answer. */
-import { constants, open, type FileHandle } from "node:fs/promises";
+import { constants, open, realpath, type FileHandle } from "node:fs/promises";
+import { sep } from "node:path";
 import type { FileReply } from "../files.ts";
 import { problems } from "../problem.ts";
 import { Answer } from "./answer.ts";
@@ -7,12 +8,12 @@ import type { Incoming } from "./incoming.ts";
 
 /** Throws `not_found` where there is no such file. */
 export async function fileAnswer(
-  { path, options }: FileReply,
+  { folder, path, options }: FileReply,
   status: number,
   incoming: Incoming,
   given: Readonly<Record<string, string>>,
 ): Promise<Answer> {
-  const file = await opened(path);
+  const file = await opened(folder, path);
   let isTaken = false;
   try {
     const { size, mtimeMs, ino } = await file.stat();
@@ -43,21 +44,21 @@ export async function fileAnswer(
   }
 }
 
-/** Of a link that somebody has put there nothing is shown, and a pipe is not waited for. */
-async function opened(path: string | undefined): Promise<FileHandle> {
+/** Of a link that somebody has put there nothing is shown, nor of what a linked folder leads out to; a pipe is not waited for. */
+async function opened(folder: string, path: string | undefined): Promise<FileHandle> {
   if (path === undefined) throw problems.notFound();
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    (error: unknown) => {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP" || code === "ENAMETOOLONG" || code === "ENXIO") {
-        throw problems.notFound();
-      }
-      throw error;
-    },
-  );
+  const [home, real] = await Promise.all([realpath(folder), realpath(path)]).catch(fromSystem);
+  if (!real.startsWith(home + sep)) throw problems.notFound();
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(fromSystem);
   if ((await file.stat()).isFile()) return file;
   await file.close();
   throw problems.notFound();
+}
+
+const absent: readonly unknown[] = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG", "ENXIO"];
+
+function fromSystem(error: unknown): never {
+  throw error instanceof Error && "code" in error && absent.includes(error.code) ? problems.notFound() : error;
 }
 
 function isKnown(known: string | undefined, etag: string): boolean {
