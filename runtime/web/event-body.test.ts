@@ -25,6 +25,8 @@ interface World {
   /** What became of each stream, once its code had ended. */
   ended: string[];
   log: string[];
+  /** The one answer that waits until its client has left. */
+  late: PromiseWithResolvers<void>;
 }
 
 const test = suite<World>("server-sent events");
@@ -35,6 +37,7 @@ test.before.each(async (world) => {
   const steps = new Set<() => void>();
   world.ended = [];
   world.log = [];
+  world.late = Promise.withResolvers();
   world.next = () => {
     for (const step of steps) step();
     steps.clear();
@@ -62,7 +65,11 @@ test.before.each(async (world) => {
       returns: eventsOf(Progress),
       timeLimitMs: 100,
     })
-    .handle(({ params }, ctx) => {
+    .handle(async ({ params }, ctx) => {
+      if (params.id === 1000) {
+        world.late.resolve();
+        await new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
+      }
       if (params.id === 404) throw new Problem(404, "campaign_not_found", "There is none");
       if (params.id === 500) return eventStream(failing());
       return eventStream(progress(ctx));
@@ -145,6 +152,15 @@ test("a client that is cut off, too", async (world) => {
   await once(socket, "data");
   socket.resetAndDestroy();
   await eventually(() => world.ended.length === 1, { what: "its code has ended" });
+});
+
+test("a client that leaves before its stream has begun ends nothing but that", async (world) => {
+  const socket = connect(world.server.port);
+  socket.write("GET /progress/1000 HTTP/1.1\r\nHost: x\r\n\r\n");
+  await world.late.promise;
+  socket.resetAndDestroy();
+  await world.trigger.drain();
+  assert.equal(world.log, [], "leaving is no failure");
 });
 
 test("stopping ends the streams in order, and waits for their code", async (world) => {

@@ -96,6 +96,8 @@ const streamIdleMs = 120_000;
 
 /** Whatever ends, ends the other: a client that leaves its stream, a stream that fails its client. */
 function sendStream(res: ServerResponse, body: Readable): void {
+  // The client left before its answer was there: `pipeline` throws for what has been closed already.
+  if (res.destroyed) return void body.destroy();
   res.setTimeout(streamIdleMs, () => res.destroy());
   pipeline(body, res, () => {});
 }
