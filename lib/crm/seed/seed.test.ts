@@ -1,7 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../../ops/harness/context.ts";
+import { readCampaign } from "../campaigns/store.ts";
 import { listMembers } from "../members/list.ts";
+import { readTemplate } from "../templates/store.ts";
 import { seedCrm } from "./seed.ts";
 
 const test = suite<{ context: TestContext }>("seed");
@@ -38,6 +40,20 @@ test("an invented hotel holds together as one that has been run", async ({ conte
   // It goes on as any other: keys, triggers and sequences are where they were.
   await context.ctx.db.query("INSERT INTO members (first_name, source) VALUES ('新', 'crm')");
   assert.is((await listMembers(context.ctx, {}, page)).total, 401);
+});
+
+test("what was sent is kept with its template, whole", async ({ context }) => {
+  await seedCrm(context.ctx, options);
+  const { rows } = await context.ctx.db.query<{ id: number }>("SELECT id::float8 AS id FROM campaigns ORDER BY id");
+  for (const { id } of rows) {
+    const { sent_template: sent, template_id } = await readCampaign(context.ctx, id);
+    const fields = Object.keys(await readTemplate(context.ctx.db, template_id));
+    if (sent)
+      assert.equal(
+        fields.filter((field) => !Object.hasOwn(sent, field)),
+        [],
+      );
+  }
 });
 
 test("the same seed makes the same people, another one others", async ({ context }) => {

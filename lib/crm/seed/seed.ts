@@ -240,7 +240,7 @@ const insertCampaign = `
     VALUES ('text_button', $1, $2, $3, $1, $1, $7) RETURNING *)
   INSERT INTO campaigns (title, template_id, target_audience, status, scheduled_at, sent_at, finished_at, sent_template, created_at)
   SELECT $1, id, $4, $5, $6::timestamptz, CASE WHEN $5 = 'sent' THEN $6 END, CASE WHEN $5 = 'sent' THEN $6 + interval '10 minutes' END,
-         CASE WHEN $5 = 'sent' THEN to_jsonb(template) END, $7 FROM template
+         CASE WHEN $5 = 'sent' THEN to_jsonb(template) || '{"carousel_items": []}' END, $7 FROM template
   RETURNING id`;
 
 async function makeAutoResponses(db: ClientBase): Promise<void> {
