@@ -10,7 +10,7 @@ const story = suite("CRM: tags");
 let crm: Crm;
 
 story.before(async () => {
-  crm = await startCrm({ env: { FUNCTIONS: "crm/members/*,crm/tags/*" } });
+  crm = await startCrm({ env: { FUNCTIONS: "crm/members/*,crm/tags/*,crm/templates/*" } });
 });
 story.before.each(
   async () =>
@@ -189,6 +189,41 @@ story("a deleted tag is taken from all members; one that is needed stays, and wh
   await rows("UPDATE campaigns SET status = 'cancelled'");
   dataOf(await crm.delete(`/tags/${used.id}`), Type.Null());
   await rows("DELETE FROM auto_responses");
+});
+
+story("a tag that a template sets keeps its type; one that campaigns choose by may get another", async () => {
+  const used = await make({ name: "used", type: "interaction" });
+  const [template] = await rows(
+    `INSERT INTO message_templates (type, name, interaction_tag_id) VALUES ('text', '中秋', $1) RETURNING id::int`,
+    [used.id],
+  );
+  await rows("INSERT INTO campaigns (title, template_id, target_audience, status) VALUES ('秋', $1, $2, 'draft')", [
+    template.id,
+    { type: "tags", include_tags: [used.id] },
+  ]);
+  const refused = problemOf(await crm.put(`/tags/${used.id}`, { name: "renamed", type: "member" }), 409);
+  assert.equal(refused.errors, [{ field: "template", message: `${template.id} 中秋` }]);
+  const kept = dataOf(await crm.get(`/tags/${used.id}`), Tag);
+  assert.equal([kept.name, kept.type], ["used", "interaction"]);
+  const renamed = dataOf(await crm.put(`/tags/${used.id}`, { name: "renamed", type: "interaction" }), Tag);
+  assert.equal([renamed.name, renamed.type], ["renamed", "interaction"]);
+  await rows("UPDATE message_templates SET interaction_tag_id = NULL");
+  assert.is(dataOf(await crm.put(`/tags/${used.id}`, { type: "member" }), Tag).type, "member");
+  assert.is(dataOf(await crm.put(`/tags/${used.id}`, { type: "interaction" }), Tag).type, "interaction");
+});
+
+story("of a template and another type for the tag that it sets, saved at once, one comes first", async () => {
+  const tags = await Promise.all(Array.from({ length: 8 }, (_, n) => make({ name: `t${n}`, type: "interaction" })));
+  const answers = await Promise.all(
+    tags.flatMap(({ id }) => [
+      crm.post("/templates", { type: "text_button", content: "x", buttons: [{ label: "y", interaction_tag_id: id }] }),
+      crm.put(`/tags/${id}`, { type: "member" }),
+    ]),
+  );
+  for (const [n] of tags.entries()) {
+    const statuses = answers.slice(2 * n, 2 * n + 2).map(({ status }) => status);
+    assert.ok(["200,409", "400,200"].includes(statuses.join()), statuses.join());
+  }
 });
 
 story("customer service reads tags and sets them, and makes none", async () => {

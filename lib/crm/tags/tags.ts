@@ -1,6 +1,7 @@
 /** Administering tags. Their counts are the database's. */
 import {
   ForeignKeyConstraintViolationException,
+  LockMode,
   UniqueConstraintViolationException,
   type InferEntity,
 } from "@mikro-orm/core";
@@ -8,7 +9,7 @@ import type { Context } from "../../../runtime/context.ts";
 import { Tag } from "../../resources/crm-entities.ts";
 import type { Found, Page } from "../paging.ts";
 import { campaignNotFound, inUse, tagNotFound, taken } from "../problems.ts";
-import { usesOfTag } from "./usage.ts";
+import { usesOfTag, type TagUse } from "./usage.ts";
 
 export type TagRow = InferEntity<typeof Tag>;
 type TagType = TagRow["type"];
@@ -71,14 +72,20 @@ export async function readTag({ entities }: Pick<Context, "entities">, id: numbe
   return tag;
 }
 
-/** Changes what is given, and nothing else. Throws `tag_not_found`, `already_there`, `campaign_not_found`. */
+/**
+ * Changes what is given, and nothing else. Throws `tag_not_found`, `already_there`, `campaign_not_found`, and `in_use`
+ * for another type while a template sets it: templates set tags of interactions alone. A campaign chooses by either.
+ */
 export async function updateTag(ctx: Administration, id: number, given: Partial<TagSettings>): Promise<TagRow> {
   const { name, type, source, description, campaign_id: campaignId } = given;
   const em = await ctx.entities.fork();
-  const tag = await em.findOne(Tag, { id });
-  if (!tag) throw tagNotFound();
-  return await checked(async () => {
-    em.assign(tag, {
+  const change = em.transactional(async (tx) => {
+    const tag = await tx.findOne(Tag, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (!tag) throw tagNotFound();
+    if (type !== undefined && type !== tag.type) {
+      refuse((await usesOfTag(ctx.db, id)).filter(({ kind }) => kind !== "campaign"));
+    }
+    tx.assign(tag, {
       ...(name !== undefined && { name: name.trim() }),
       ...(type !== undefined && { type }),
       ...(source !== undefined && { source }),
@@ -86,21 +93,27 @@ export async function updateTag(ctx: Administration, id: number, given: Partial<
       ...(campaignId !== undefined && { campaignId }),
       updatedAt: ctx.clock.now(),
     });
-    await em.flush();
     return tag;
   });
+  return await checked(() => change);
 }
 
 /** Takes it from all members. Throws `tag_not_found`, and `in_use` where templates or coming campaigns need it. */
 export async function deleteTag({ db }: Pick<Context, "db">, id: number): Promise<void> {
-  const uses = await usesOfTag(db, id);
-  if (uses.length > 0) {
-    const details = uses.map(({ kind, id: user, name }) => ({ field: kind, message: `${user} ${name}` }));
-    const named = uses.map(({ kind, id: user }) => `${kind} ${user}`).join(", ");
-    throw inUse({ message: `This tag is in use by ${named}`, details });
-  }
-  const { rowCount } = await db.query("DELETE FROM tags WHERE id = $1", [id]);
-  if (rowCount === 0) throw tagNotFound();
+  await db.transaction(async (tx) => {
+    // No template begins to set it from here on.
+    const { rowCount } = await tx.query("SELECT FROM tags WHERE id = $1 FOR UPDATE", [id]);
+    if (rowCount === 0) throw tagNotFound();
+    refuse(await usesOfTag(tx, id));
+    await tx.query("DELETE FROM tags WHERE id = $1", [id]);
+  });
+}
+
+function refuse(uses: readonly TagUse[]): void {
+  if (uses.length === 0) return;
+  const details = uses.map(({ kind, id: user, name }) => ({ field: kind, message: `${user} ${name}` }));
+  const named = uses.map(({ kind, id: user }) => `${kind} ${user}`).join(", ");
+  throw inUse({ message: `This tag is in use by ${named}`, details });
 }
 
 export interface TagStatistics {

@@ -1,4 +1,4 @@
-/** What needs a tag, so that it cannot go. */
+/** What needs a tag, so that it can neither go nor become one of another type. */
 import type { Queryable } from "../../resources/database.ts";
 
 export interface TagUse {

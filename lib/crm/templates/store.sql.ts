@@ -87,8 +87,9 @@ export const insertItems = `
 export const deleteItems = "DELETE FROM template_carousel_items WHERE template_id = $1";
 export const deleteTemplate = "DELETE FROM message_templates WHERE id = $1";
 
-/** Which of the tags $1 are of interactions. */
-export const selectTags = "SELECT id::float8 AS id FROM tags WHERE id = ANY($1::bigint[]) AND type = 'interaction'";
+/** Which of the tags $1 are of interactions. They stay so until the transaction ends. */
+export const lockTags = `
+  SELECT id::float8 AS id FROM tags WHERE id = ANY($1::bigint[]) AND type = 'interaction' ORDER BY id FOR KEY SHARE`;
 
 export interface TemplateUse {
   kind: "campaigns" | "auto_responses";

@@ -118,7 +118,7 @@ async function check(db: Queryable, template: TemplateInput): Promise<void> {
   const faults = templateFaults(template);
   if (faults.length > 0) throw invalid(...faults);
   const tags = namedTags(template);
-  const { rows } = await db.query<{ id: number }>(sql.selectTags, [tags.map(({ id }) => id)]);
+  const { rows } = await db.query<{ id: number }>(sql.lockTags, [tags.map(({ id }) => id)]);
   const known = new Set(rows.map(({ id }) => id));
   const unknown = tags.filter(({ id }) => !known.has(id));
   if (unknown.length > 0) throw invalid(...unknown.map(({ detail }) => detail));
