@@ -2,7 +2,8 @@ import { Type } from "typebox";
 import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { createJob } from "#lib/schedule/jobs.ts";
-import { bodyLimit, jobInfo, JobInfo, optionalSettings, requiredSettings, scheduleApi } from "./_api.ts";
+import { bodyLimit, optionalSettings, requiredSettings, scheduleApi } from "./_api.ts";
+import { jobInfo, JobInfo } from "./_job.ts";
 
 export default scheduleApi
   .post("/api/schedule/mail", {

@@ -2,7 +2,8 @@ import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { jobCannotRun, jobIsProcessing, jobNotFound } from "#lib/schedule/problems.ts";
 import { runNow } from "#lib/schedule/run.ts";
-import { JobId, RunInfo, runInfo, scheduleApi } from "./_api.ts";
+import { JobId, scheduleApi } from "./_api.ts";
+import { RunInfo, runInfo } from "./_job.ts";
 
 export default scheduleApi
   .post("/api/execute/mail/:id", {

@@ -3,7 +3,8 @@ import { problems, reply } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { listJobs } from "#lib/schedule/jobs.ts";
 import { PlainText } from "#lib/plain-text.ts";
-import { ExecutionStatus, jobInfo, JobInfo, scheduleApi } from "./_api.ts";
+import { ExecutionStatus, scheduleApi } from "./_api.ts";
+import { jobInfo, JobInfo } from "./_job.ts";
 
 export default scheduleApi
   .get("/api/schedule/mail", {

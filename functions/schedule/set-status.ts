@@ -3,7 +3,8 @@ import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { updateJob } from "#lib/schedule/jobs.ts";
 import { jobNotFound } from "#lib/schedule/problems.ts";
-import { JobId, jobInfo, JobInfo, scheduleApi } from "./_api.ts";
+import { JobId, scheduleApi } from "./_api.ts";
+import { jobInfo, JobInfo } from "./_job.ts";
 
 export default scheduleApi
   .patch("/api/schedule/mail/:id/status", {

@@ -2,7 +2,8 @@ import { Type } from "typebox";
 import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { runAllDue, runDue } from "#lib/schedule/run.ts";
-import { RunInfo, runInfo, scheduleApi } from "./_api.ts";
+import { scheduleApi } from "./_api.ts";
+import { RunInfo, runInfo } from "./_job.ts";
 
 export default scheduleApi
   .post("/api/execute/mail/trigger-due", {

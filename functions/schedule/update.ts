@@ -3,7 +3,8 @@ import { problems } from "#runtime";
 import { client } from "#lib/auth/access.ts";
 import { updateJob } from "#lib/schedule/jobs.ts";
 import { jobIsProcessing, jobNotFound } from "#lib/schedule/problems.ts";
-import { bodyLimit, JobId, jobInfo, JobInfo, optionalSettings, requiredSettings, scheduleApi } from "./_api.ts";
+import { bodyLimit, JobId, optionalSettings, requiredSettings, scheduleApi } from "./_api.ts";
+import { jobInfo, JobInfo } from "./_job.ts";
 
 export default scheduleApi
   .put("/api/schedule/mail/:id", {
