@@ -3,7 +3,8 @@ import { problems } from "#runtime";
 import { user } from "#lib/crm/access.ts";
 import { createCampaign } from "#lib/crm/campaigns/store.ts";
 import { crmApi } from "../_api.ts";
-import { CampaignInfo, campaignInfo, optionalSettings, requiredSettings } from "./_campaign.ts";
+import { CampaignInfo, campaignInfo } from "./_campaign.ts";
+import { optionalSettings, requiredSettings } from "./_settings.ts";
 
 export default crmApi
   .post("/api/v1/campaigns", {

@@ -5,7 +5,8 @@ import { wrongState } from "#lib/crm/campaigns/problems.ts";
 import { updateCampaign } from "#lib/crm/campaigns/store.ts";
 import { campaignNotFound } from "#lib/crm/problems.ts";
 import { crmApi, IdOf } from "../_api.ts";
-import { CampaignInfo, campaignInfo, optionalSettings, requiredSettings } from "./_campaign.ts";
+import { CampaignInfo, campaignInfo } from "./_campaign.ts";
+import { optionalSettings, requiredSettings } from "./_settings.ts";
 
 export default crmApi
   .put("/api/v1/campaigns/:id", {

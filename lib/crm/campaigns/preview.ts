@@ -4,10 +4,9 @@ import type { Context } from "../../../runtime/context.ts";
 import type { LineQuota } from "../../resources/line-reads.ts";
 import { LineUnavailable } from "../../resources/line-reads.ts";
 import { renderTemplate } from "../templates/render.ts";
-import { readTemplate } from "../templates/store.ts";
 import { linksOf } from "../tracking/link.ts";
 import { assertRenders, audienceCount } from "./send.ts";
-import { readCampaign } from "./store.ts";
+import { readCampaign, templateOf } from "./store.ts";
 import type { Condition } from "./audience.ts";
 import { audienceCondition } from "./audience.ts";
 
@@ -23,7 +22,7 @@ export interface Preview {
 /** Throws `campaign_not_found`, `cannot_render`. */
 export async function previewCampaign(ctx: Context, id: number): Promise<Preview> {
   const campaign = await readCampaign(ctx, id);
-  const template = campaign.sent_template ?? (await readTemplate(ctx.db, campaign.template_id));
+  const template = await templateOf(ctx, campaign);
   assertRenders(template);
   const hasBegun = campaign.sent_template !== null;
   const [audience_count, quota, somebody] = await Promise.all([

@@ -5,6 +5,7 @@ import type { Detail } from "../../../runtime/problem.ts";
 import type { Queryable } from "../../resources/database.ts";
 import type { Found, Page } from "../paging.ts";
 import { campaignNotFound, invalid } from "../problems.ts";
+import { readTemplate, type StoredTemplate } from "../templates/store.ts";
 import { audienceOf, tagsOf, triggerFaults, type AudienceInput } from "./audience.ts";
 import type { CampaignStatus, Tracking, TriggerCondition } from "./campaign.ts";
 import { isIn } from "./problems.ts";
@@ -61,6 +62,12 @@ export async function readCampaign({ db }: { db: Queryable }, id: number): Promi
   const { rows } = await db.query<CampaignDetail>(sql.selectCampaign, [id]);
   if (!rows[0]) throw campaignNotFound();
   return rows[0];
+}
+
+/** What it says: its template as it was when the campaign was sent, else as it is now. */
+export async function templateOf({ db }: { db: Queryable }, campaign: CampaignDetail): Promise<StoredTemplate> {
+  const { sent_template: sent, template_id: id } = campaign;
+  return sent ? { ...sent, created_at: new Date(sent.created_at) } : await readTemplate(db, id);
 }
 
 /** Throws `campaign_not_found`. */
