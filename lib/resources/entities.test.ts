@@ -3,6 +3,8 @@ import { pino } from "pino";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../ops/harness/context.ts";
+import { startTcpRelay } from "../../ops/harness/tcp-relay.ts";
+import { freshDatabase } from "../../ops/harness/test.ts";
 import { ClientToken } from "./entities.ts";
 import { openEntities } from "./entity-manager.ts";
 
@@ -74,9 +76,45 @@ test("an error tells nothing of a row that the database refused", async ({ conte
   assert.not(String(failure instanceof Error && failure.stack).includes("client_twice"));
 });
 
+const silent = pino({ level: "silent" });
+
+test("outages in the middle of transactions cost no connection", async () => {
+  const line = await startTcpRelay(await freshDatabase());
+  const entities = openEntities({ url: line.url, log: silent });
+  for (let outage = 1; outage <= 6; outage++) {
+    const em = await entities.fork();
+    const cut = em.transactional(async (transaction) => {
+      await transaction.execute("SELECT 1");
+      line.become("refused");
+    });
+    assert.instance(await cut.catch((error: unknown) => error), Error);
+    line.become("open");
+  }
+  const em = await entities.fork();
+  assert.equal(await em.execute("SELECT 1 AS one"), [{ one: 1 }]);
+  await entities.close();
+  await line.close();
+});
+
+test("a connection over which nothing comes any more is given up", async () => {
+  const line = await startTcpRelay(await freshDatabase());
+  const entities = openEntities({ url: line.url, log: silent, longestMs: 500 });
+  const em = await entities.fork();
+  const held = em.transactional(async (transaction) => {
+    await transaction.execute("SELECT 1");
+    line.become("silent");
+    await transaction.execute("SELECT 2");
+  });
+  assert.instance(await held.catch((error: unknown) => error), Error);
+  line.become("open");
+  assert.equal(await (await entities.fork()).execute("SELECT 1 AS one"), [{ one: 1 }]);
+  await entities.close();
+  await line.close();
+});
+
 test("opening needs no server, using one that is away fails within seconds", async () => {
   const url = "postgres://postgres@127.0.0.1:1/x";
-  const entities = openEntities({ url, log: pino({ level: "silent" }) });
+  const entities = openEntities({ url, log: silent });
   const started = performance.now();
   const em = await entities.fork();
   const failure = await em.count(ClientToken).catch((error: unknown) => error);

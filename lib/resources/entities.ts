@@ -79,10 +79,12 @@ export const ScheduledMail = defineEntity({
 export interface OrmOptions {
   url: string;
   log: Logger;
+  /** Milliseconds that a caller may keep a connection. Default 120,000: longer than any call may take. */
+  longestMs?: number;
 }
 
 /** Opens MikroORM on its own small pool. Does not connect before it is used. */
-export async function openOrm({ url, log }: OrmOptions): Promise<MikroORM> {
+export async function openOrm({ url, log, longestMs = 120_000 }: OrmOptions): Promise<MikroORM> {
   return await MikroORM.init({
     entities: [ClientToken, EmailSenderConfig, ScheduledMail, ...crmEntities],
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)),
@@ -90,7 +92,12 @@ export async function openOrm({ url, log }: OrmOptions): Promise<MikroORM> {
       connectionString: url,
       max: 5,
       connectionTimeoutMillis: 1000,
-      onPoolCreated: (pool: Pool) => void pool.on("connect", withoutDetails),
+      keepAlive: true,
+      statement_timeout: 10_000,
+      onPoolCreated(pool: Pool) {
+        pool.on("connect", withoutDetails);
+        returnLost(pool, longestMs);
+      },
     },
     logger: (message) => log.debug(message),
   });
@@ -105,4 +112,28 @@ function withoutDetails(client: PoolClient): void {
   client.connection.prependListener("errorMessage", (error: DatabaseError) => {
     error.detail = undefined;
   });
+}
+
+/**
+ * Kysely (0.29) keeps a connection for ever when its COMMIT or ROLLBACK fails, as it does when the connection is lost:
+ * after as many outages as the pool is large, nobody would get one any more. A connection that ends while somebody has it,
+ * or is kept for too long, is therefore given back here.
+ */
+function returnLost(pool: Pool, longestMs: number): void {
+  const overdue = new Map<PoolClient, NodeJS.Timeout>();
+  pool.on("acquire", (client) => {
+    overdue.set(client, setTimeout(() => giveBack(client), longestMs).unref());
+  });
+  pool.on("release", (_error, client) => {
+    clearTimeout(overdue.get(client));
+    overdue.delete(client);
+  });
+  pool.on("connect", (client) => void client.once("end", () => giveBack(client)));
+
+  function giveBack(client: PoolClient): void {
+    if (!overdue.has(client)) return;
+    const { release } = client;
+    client.release = () => {}; // should its user do so after all
+    release(new Error("The connection is lost"));
+  }
 }
