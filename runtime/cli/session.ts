@@ -1,6 +1,7 @@
 /** What every command starts from: the root, the house, its configuration, and its opened resources. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import type { Context, Logger, Resources } from "../context.ts";
 import { callContexts, callSource, systemClock } from "../host/call.ts";
@@ -30,6 +31,9 @@ export async function openSession(folder: string): Promise<Session> {
   return { root, house: module.default };
 }
 
+/** Milliseconds that closing may take: whatever hangs, a process that is told to stop ends. */
+const closeMs = 15_000;
+
 export interface Opened {
   config: unknown;
   resources: Resources;
@@ -51,11 +55,15 @@ export async function openHouse(
   const metrics = new Metrics();
   const owned: { close(): Promise<void> }[] = [];
   const pending = new Set<Promise<unknown>>();
-  const close = async () => {
+  const closeAll = async () => {
     while (pending.size > 0) await Promise.all(pending);
     for (const resource of owned.splice(0).toReversed()) {
       await resource.close().catch((error: unknown) => log.error({ err: error }, "a resource did not close"));
     }
+  };
+  const close = async () => {
+    const late = pause(closeMs, true, { ref: false });
+    if (await Promise.race([closeAll(), late])) log.error({ close_ms: closeMs }, "not all resources closed in time");
   };
   const own = <T extends { close(): Promise<void> }>(resource: T): T => {
     owned.push(resource);
