@@ -212,6 +212,7 @@ export const isBroker = ({ target }: Pick<Fault, "target">): boolean => target.i
 /**
  * Strikes until the signal aborts, one thing or two at once, and mends everything before it returns. `recovered`
  * resolves when the fleet works again.
+ * @throws when a process ends that nobody struck, or `recovered` does.
  */
 export async function strikeUntil(
   signal: AbortSignal,
@@ -231,6 +232,9 @@ export async function strikeUntil(
     tell(both.map(({ name, holdMs }) => `${name} for ${(holdMs / 1000).toFixed(1)} s`).join(", and "));
     const from = Date.now();
     await Promise.all(both.map((fault) => endure(fault)));
+    for (const [name, { ended }] of Object.entries(fleet.processes)) {
+      if (ended) throw new Error(`${name} has ended by itself: ${ended.signal ?? `code ${ended.code}`}`);
+    }
     const recoveryMs = await recovered();
     for (const { name, target } of both) struck.push({ name, target, from, to: Date.now(), recoveryMs });
     wantsRest = both.every(isBroker) && random.percent(60);

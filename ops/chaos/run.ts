@@ -68,6 +68,9 @@ async function main(): Promise<number> {
   const struck = await strikeUntil(AbortSignal.timeout(minutes * 60_000), fleet, random.fork("faults"), {
     tell,
     recovered: () => recovery(load),
+  }).catch(async (error: unknown) => {
+    tell(`It does not come back. The last words of each process:\n${await lastWords(fleet)}`);
+    throw error;
   });
   tell("Everything is mended. Waiting until nothing is under way …");
   mendAnswers(fleet);
@@ -96,6 +99,14 @@ async function recovery(load: Load): Promise<number> {
   const enough = load.acknowledged + 15;
   await eventually(() => load.acknowledged >= enough, { what: "mail is taken again", within: 120_000 });
   return performance.now() - from;
+}
+
+async function lastWords({ processes }: Fleet): Promise<string> {
+  const each = Object.entries(processes).map(async ([name, system]) => {
+    const { stdout, stderr } = await system.output();
+    return `--- ${name}\n${stdout.split("\n").slice(-30).join("\n")}${stderr.slice(-1000)}`;
+  });
+  return (await Promise.all(each)).join("\n");
 }
 
 /** Milliseconds until nothing waits, or undefined. */

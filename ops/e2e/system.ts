@@ -72,6 +72,8 @@ export interface System {
   readonly smtp: { readonly port: number; readonly tlsPort: number };
   readonly token: string;
   readonly pid: number;
+  /** How its process ended; undefined while it runs. */
+  readonly ended: Exit | undefined;
   call(path: string, call?: Call): Promise<Answer>;
   /** Sends a mail with whatever the test says of it, and returns the answer. */
   send(mail?: Mail, call?: Call): Promise<Answer>;
@@ -158,6 +160,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     },
     get pid() {
       return child?.running.pid ?? 0;
+    },
+    get ended() {
+      return child?.running.exit;
     },
     call: (path, call = {}) => callUrl(url + path, { token: token ?? null, ...call }),
     send: (mail, call) =>
