@@ -28,6 +28,7 @@ async function notify({ url }: Server, id: string): Promise<void> {
   await client.query("SELECT pg_notify('thing', $1)", [id]);
   await client.end();
 }
+const soon = () => new Promise((resolve) => setTimeout(resolve, 5));
 const load =
   (value: string, id = value) =>
   async () => ({ value, id });
@@ -67,6 +68,51 @@ test("a load that fails is the caller's to know, and keeps nothing", async ({ ca
     .catch((error: unknown) => error);
   assert.match(String(failure), "no such thing");
   assert.is(cache.get("a"), undefined);
+});
+
+test("all who ask while it is loaded wait for one load, and hear of its failure", async ({ cache }) => {
+  const { promise, resolve } = Promise.withResolvers<{ value: string; id: string }>();
+  let loads = 0;
+  const slow = () => (loads++, promise);
+  const asked = Array.from({ length: 1000 }, () => cache.fetch("a", slow));
+  const other = cache.fetch("b", load("B"));
+  resolve({ value: "A", id: "id-a" });
+  assert.equal(new Set(await Promise.all(asked)), new Set(["A"]));
+  assert.is(await other, "B");
+  assert.is(loads, 1);
+
+  const { promise: failing, reject: fail } = Promise.withResolvers<{ value: string; id: string }>();
+  const failures = Array.from({ length: 3 }, () => cache.fetch("c", () => failing).catch(String));
+  fail(new Error("away"));
+  assert.equal(await Promise.all(failures), Array(3).fill("Error: away"));
+  assert.is(await cache.fetch("c", load("C")), "C", "the next one asks again");
+});
+
+test("who asks after a change was told does not wait for what was loaded before it", async (state) => {
+  const { server, cache, listener } = state;
+  let told = false;
+  await listener.on("thing", () => void (told = true));
+  const { promise, resolve } = Promise.withResolvers<{ value: string; id: string }>();
+  const before = cache.fetch("a", () => promise);
+  await notify(server, "id-a");
+  await eventually(() => told, { what: "the change is told" });
+  assert.is(await cache.fetch("a", load("new", "id-a")), "new");
+  resolve({ value: "old", id: "id-a" });
+  assert.is(await before, "old");
+  assert.is(cache.get("a"), "new");
+});
+
+test("while nothing can be told, a load that takes long is not waited for either", async (state) => {
+  const { server, cache, listener } = state;
+  await server.stop();
+  await eventually(() => !listener.isLive(), { what: "the loss is noticed" });
+  const { promise, resolve } = Promise.withResolvers<{ value: string; id: string }>();
+  const stuck = cache.fetch("a", () => promise);
+  const answer = async () => (await Promise.race([cache.fetch("a", load("new")), soon()])) === "new";
+  await eventually(answer, { what: "it is asked anew" });
+  resolve({ value: "old", id: "id-a" });
+  assert.is(await stuck, "old");
+  await server.start();
 });
 
 test("it holds no more than its most, and lets the oldest go", async ({ cache }) => {
