@@ -1,7 +1,6 @@
 /** The list of members. */
 import type { Context } from "../../../runtime/context.ts";
-import { problems } from "../../../runtime/problem.ts";
-import type { Found, Page } from "../paging.ts";
+import { refuseDeep, type Found, type Page } from "../paging.ts";
 import { countMembers, gatherPage, walkPage } from "./list.sql.ts";
 import type { ListedRow, Place, Selection, Sorting, Statement } from "./list.sql.ts";
 import { wordsOf } from "./search.ts";
@@ -19,8 +18,6 @@ export interface MemberFilter {
 
 type Listing = Pick<Context, "db" | "recentCounts">;
 
-/** How many members a page may skip: finding its place takes up to 100 ms there, and ten times as long at ten times that. */
-const mostSkipped = 100_000;
 /** How far an order is walked for a page, before those in question are gathered after all: about 50 ms. */
 const mostWalked = 20_000;
 
@@ -33,10 +30,7 @@ export async function listMembers(
   filter: MemberFilter,
   { sortBy, order, ...page }: Page & { sortBy: Sorting; order: "asc" | "desc" },
 ): Promise<Found<ListedRow>> {
-  if (page.offset > mostSkipped) {
-    const message = `skips more than ${mostSkipped} members; narrow the list, or turn its order round`;
-    throw problems.invalidRequest({ details: [{ field: "page", message }], part: "query" });
-  }
+  refuseDeep(page, "narrow the list, or turn its order round");
   const allTags = filter.tagsMode === "all";
   const tags = await knownTags(ctx, filter.tags ?? [], allTags);
   if (tags === undefined) return { items: [], total: 0 };

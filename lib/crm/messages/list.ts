@@ -2,7 +2,7 @@
 import type { Context } from "../../../runtime/context.ts";
 import { hotelZone } from "../hotel-time.ts";
 import { memberNotFound } from "../problems.ts";
-import type { Found, Page } from "../paging.ts";
+import { refuseDeep, type Found, type Page } from "../paging.ts";
 
 export interface MessageRow {
   id: number;
@@ -26,56 +26,68 @@ export interface MessageFilter {
   endDate?: string | undefined;
 }
 
-const columns = `id, member_id, content, direction, message_type, sender_type, status, scheduled_at, read_at, created_at`;
 /** Those of campaigns are not rows of their own: they are looked up by their member. */
-const withCampaigns = `(
-  SELECT ${columns} FROM messages WHERE member_id = $1
-  UNION ALL
-  SELECT id, member_id, content, direction, message_type, sender_type, 'sent', NULL, read_at, created_at
-  FROM campaign_messages WHERE member_id = $1)`;
+const sources = [
+  `SELECT id, member_id, content, direction, message_type, sender_type, status, scheduled_at, read_at, created_at FROM messages`,
+  `SELECT id, member_id, content, direction, message_type, sender_type, 'sent', NULL, read_at, created_at
+   FROM campaign_messages`,
+];
+const newestFirst = "ORDER BY created_at DESC, id DESC";
 
 type Listing = Pick<Context, "db" | "recentCounts">;
 
-/** Messages of campaigns are among them where one member is asked for. */
+/** Messages of campaigns are among them where one member is asked for. Throws `invalid_request` for a page too deep. */
 export async function listMessages(
   { db, recentCounts }: Listing,
   { memberId, direction, startDate, endDate }: MessageFilter,
-  { pageSize, offset }: Page,
+  page: Page,
 ): Promise<Found<MessageRow>> {
-  const values: unknown[] = memberId === undefined ? [] : [memberId];
+  refuseDeep(page, "narrow the list by days");
+  const values: unknown[] = [];
   const given = (value: unknown) => `$${values.push(value)}`;
   const day = (date: string, more = "") => `(${given(date)}::date${more})::timestamp AT TIME ZONE '${hotelZone}'`;
   const conditions = [
+    memberId !== undefined && `member_id = ${given(memberId)}`,
     direction && `direction = ${given(direction)}`,
     startDate && `created_at >= ${day(startDate)}`,
     endDate && `created_at < ${day(endDate, " + 1")}`,
   ].filter(Boolean);
   const where = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
-  const from = `${memberId === undefined ? "messages" : withCampaigns} AS message`;
+  const from = (rest = "") =>
+    sources
+      .slice(0, memberId === undefined ? 1 : undefined)
+      .map((source) => `(${source} ${where} ${rest})`)
+      .join(" UNION ALL ");
   const filters = [...values];
-  const [page, total] = await Promise.all([
+  // Each of the two is read by its index as far as the page reaches: put together and sorted, they would be read whole.
+  const reached = from(`${newestFirst} LIMIT ${given(page.offset + page.pageSize)}`);
+  const [found, total] = await Promise.all([
     db.query<MessageRow & Record<string, unknown>>(
       `SELECT message.id::float8 AS id, member_id::float8, content, direction, message_type, sender_type, status,
               scheduled_at, read_at, message.created_at,
               coalesce(nullif(concat(last_name, first_name), ''), line_display_name) AS member_name
-       FROM (SELECT * FROM ${from} ${where} ORDER BY created_at DESC, id DESC LIMIT ${given(pageSize)} OFFSET ${given(offset)})
+       FROM (SELECT * FROM (${reached}) AS message ${newestFirst} LIMIT ${given(page.pageSize)} OFFSET ${given(page.offset)})
          AS message LEFT JOIN members ON members.id = member_id
        ORDER BY message.created_at DESC, message.id DESC`,
       values,
     ),
-    recentCounts.of(`messages ${from} ${where} ${JSON.stringify(filters)}`, async () => {
+    recentCounts.of(`messages ${where} ${JSON.stringify(filters)}`, async () => {
       const { rows } = await db.query<{ total: number }>(
-        `SELECT count(*)::int AS total FROM ${from} ${where}`,
+        `SELECT count(*)::int AS total FROM (${from()}) AS message`,
         filters,
       );
       return rows[0]?.total ?? 0;
     }),
   ]);
-  return { items: page.rows, total };
+  return { items: found.rows, total };
 }
 
-/** All that was said with a member. Whoever reads it has read what the member wrote. */
+/**
+ * All that was said with a member. Whoever reads it has read what the member wrote. Throws `member_not_found`, and
+ * `invalid_request` for a page too deep.
+ */
 export async function readConversation(ctx: Listing, memberId: number, page: Page): Promise<Found<MessageRow>> {
+  refuseDeep(page, "read it by days from the list of messages");
   const { rowCount } = await ctx.db.query("SELECT FROM members WHERE id = $1", [memberId]);
   if (rowCount === 0) throw memberNotFound();
   await ctx.db.query(
