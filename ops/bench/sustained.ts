@@ -14,6 +14,8 @@ import { inImage, mail, roles, startServers, until, type System } from "./system
 
 /** So many that a request finds one at its time, unless the API has not answered for a second. */
 const mostConnections = 1000;
+/** Shares of the rate, for five seconds each: nobody gets his full load in the second in which he starts. */
+const warmUp = [0.1, 0.3, 1];
 const warmUpSeconds = 5;
 const lookEveryMs = 2000;
 /** Every so many of those are told. */
@@ -28,11 +30,11 @@ export async function measureSustained(plan: Plan): Promise<Report> {
     const api = await system.start("api", roles.api, profiled(plan, "sustained-api"));
     const worker = await system.start("worker", roles.worker, profiled(plan, "sustained-worker"));
     const accepted: string[] = [];
-    const post = (seconds: number, onLatency: (ms: number) => void) =>
+    const post = (perSecond: number, seconds: number, onLatency: (ms: number) => void) =>
       askAtPace({
         url: api.url,
         authorization: system.authorization,
-        perSecond: plan.rate,
+        perSecond,
         seconds,
         connections: Math.min(mostConnections, plan.rate),
         path: () => "/api/v1/mail/send",
@@ -42,7 +44,7 @@ export async function measureSustained(plan: Plan): Promise<Report> {
           onLatency(latencyMs);
         },
       });
-    await post(warmUpSeconds, () => {});
+    for (const share of warmUp) await post(share * plan.rate, warmUpSeconds, () => {});
     await arrived(system, accepted);
 
     const before = accepted.length;
@@ -50,7 +52,7 @@ export async function measureSustained(plan: Plan): Promise<Report> {
     const meter = startMeter({ API: api.pid, worker: worker.pid, provider: system.provider.pid, ...servers.pids });
     const latest: number[] = [];
     const watching = watch(() => look({ system, api, worker, accepted, latest }), lookEveryMs, teller(plan));
-    const replies = await post(plan.minutes * 60, (ms) => latest.push(ms)).catch(async (error: unknown) => {
+    const replies = await post(plan.rate, plan.minutes * 60, (ms) => latest.push(ms)).catch(async (error: unknown) => {
       await watching.stop().catch(() => undefined);
       throw error;
     });
