@@ -6,24 +6,30 @@ export interface Finding {
   times: number;
   /** Bytes that were sent, as base64: cut where they are many. */
   input: string;
+  /** What was answered, in short. */
+  said: string;
 }
 
 const mostBytes = 20_000;
+const mostSaid = 300;
 
 export class Findings {
   readonly #byKey = new Map<string, Finding>();
   readonly #tell: (line: string) => void;
+  /** There is nothing left to try. */
+  isOver = false;
 
   constructor(tell: (line: string) => void) {
     this.#tell = tell;
   }
 
-  add(kind: string, what: string, input: Buffer = Buffer.alloc(0)): void {
+  add(kind: string, what: string, input: Buffer = Buffer.alloc(0), said = ""): void {
     const key = `${kind}: ${what}`;
     const known = this.#byKey.get(key);
     if (known) return void known.times++;
     this.#tell(`FOUND ${key}`);
-    this.#byKey.set(key, { kind, what, times: 1, input: input.subarray(0, mostBytes).toString("base64") });
+    const sent = input.subarray(0, mostBytes).toString("base64");
+    this.#byKey.set(key, { kind, what, times: 1, input: sent, said: said.slice(0, mostSaid) });
   }
 
   get all(): readonly Finding[] {
@@ -31,7 +37,9 @@ export class Findings {
   }
 
   report(end: string): string {
-    const lines = this.all.map(({ kind, what, times, input }) => `${kind} (${times} times): ${what}\n    ${input}`);
+    const lines = this.all.map(({ kind, what, times, input, said }) =>
+      [`${kind} (${times} times): ${what}`, said, input].filter((part) => part !== "").join("\n    "),
+    );
     return [...lines, lines.length === 0 ? "Nothing found." : "", end].join("\n");
   }
 }

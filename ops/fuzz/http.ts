@@ -1,25 +1,34 @@
 /** Sends bytes that may be anything to an HTTP server, and reads what it makes of them. */
 import { connect, type Socket } from "node:net";
+import type { Patience } from "./patience.ts";
 
-export interface Outcome {
-  /** Statuses of the answers, in their order. */
-  statuses: number[];
-  /** The server closed the connection. */
-  closed: boolean;
-  /** It neither answered as often as it was asked, nor closed, in this time. */
-  overdue: boolean;
+export interface Reply {
+  status: number;
+  /** Without its parameters. */
+  type: string;
+  text: string;
 }
 
-/** A server may take so long, in milliseconds, for whatever it was sent. */
-const patienceMs = 5000;
+export interface Outcome {
+  /** The answers, in their order. */
+  replies: Reply[];
+  /** The server closed the connection. */
+  closed: boolean;
+  /** It neither answered as often as it was asked, nor closed, in time. */
+  overdue: boolean;
+  /** It answered with what is no HTTP. */
+  broken: string | undefined;
+}
 
 /** A client's connections: those that are still good are used again. */
 export class Connections {
   readonly #port: number;
+  readonly #patience: Patience;
   readonly #idle: Socket[] = [];
 
-  constructor(port: number) {
+  constructor(port: number, patience: Patience) {
     this.#port = port;
+    this.#patience = patience;
   }
 
   /**
@@ -29,34 +38,43 @@ export class Connections {
   exchange(bytes: Buffer, answers: number): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const kept = answers > 0 ? this.#idle.pop() : undefined;
-    const socket = kept ?? connect({ host: "127.0.0.1", port: this.#port, allowHalfOpen: true });
+    const socket = kept ?? connect({ host: "127.0.0.1", port: this.#port, allowHalfOpen: true, noDelay: true });
     const answersHead = bytes.toString("latin1", 0, 5) === "HEAD ";
-    const statuses: number[] = [];
+    const replies: Reply[] = [];
     let received: Buffer = Buffer.alloc(0);
     const end = (how: Partial<Outcome>, isGood = false) => {
-      clearTimeout(timer);
+      stopWaiting();
       socket.removeAllListeners();
       socket.on("error", () => {});
       if (isGood) this.#idle.push(socket);
       else socket.destroy();
-      resolve({ statuses, closed: false, overdue: false, ...how });
+      resolve({ replies, closed: false, overdue: false, broken: undefined, ...how });
     };
     const over = () => {
       // A connection that the server had given up meanwhile says nothing of this request.
-      if (!kept || statuses.length > 0) return end({ closed: true });
-      clearTimeout(timer);
+      if (!kept || replies.length > 0 || received.length > 0) return end({ closed: true });
+      stopWaiting();
       socket.removeAllListeners();
       socket.on("error", () => {}).destroy();
       void this.exchange(bytes, answers).then(resolve);
     };
-    const timer = setTimeout(() => end({ overdue: true }), patienceMs);
-    for (const event of ["error", "close", "end"]) socket.on(event, over);
-    socket.on("data", (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk]);
+    const take = () => {
       for (let next = readAnswer(received, answersHead); next; next = readAnswer(received, answersHead)) {
         received = received.subarray(next.bytes);
-        if (next.status >= 200) statuses.push(next.status);
-        if (answers > 0 && statuses.length >= answers) return end({}, next.stays && received.length === 0);
+        if (next.reply.status >= 200) replies.push(next.reply);
+        // It goes on for as long as there is something to tell.
+        if (next.reply.type === "text/event-stream") return end({});
+        if (answers > 0 && replies.length >= answers) return end({}, next.stays && received.length === 0);
+      }
+    };
+    const stopWaiting = this.#patience.begin(answers, () => end({ overdue: true }));
+    for (const event of ["error", "close", "end"]) socket.on(event, over);
+    socket.on("data", (chunk: Buffer) => {
+      received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+      try {
+        take();
+      } catch (error) {
+        end({ broken: String(error) });
       }
     });
     socket.write(bytes);
@@ -70,7 +88,7 @@ export class Connections {
 }
 
 interface Answer {
-  status: number;
+  reply: Reply;
   /** How many bytes it takes. */
   bytes: number;
   /** Whether the connection stays. */
@@ -85,12 +103,24 @@ function readAnswer(received: Buffer, answersHead: boolean): Answer | undefined 
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1]);
   if (!status) throw new Error(`no answer of HTTP: ${JSON.stringify(head.slice(0, 100))}`);
   const start = headEnd + 4;
+  const type = /^content-type: *([\w/.+-]+)/im.exec(head)?.[1] ?? "";
   const stays = !/^connection: *close/im.test(head);
-  if (answersHead || status < 200 || status === 204 || status === 304) return { status, bytes: start, stays };
-  if (/^transfer-encoding: *chunked/im.test(head)) {
-    const end = received.indexOf("0\r\n\r\n", start);
-    return end < 0 ? undefined : { status, bytes: end + 5, stays };
+  const bare = { reply: { status, type, text: "" }, bytes: start, stays };
+  if (answersHead || status < 200 || status === 204 || status === 304 || type === "text/event-stream") return bare;
+  const chunked = /^transfer-encoding: *chunked/im.test(head);
+  const end = chunked ? endOfChunks(received, start) : start + Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
+  if (end === undefined || received.length < end) return undefined;
+  const isText = /json|text/.test(type);
+  return { reply: { status, type, text: isText ? received.toString("utf8", start, end) : "" }, bytes: end, stays };
+}
+
+/** Where the chunks that begin there end; undefined while there are more to come. */
+function endOfChunks(received: Buffer, start: number): number | undefined {
+  for (let at = start; ;) {
+    const lineEnd = received.indexOf("\r\n", at);
+    if (lineEnd < 0) return undefined;
+    const size = Number.parseInt(received.toString("latin1", at, lineEnd), 16);
+    at = lineEnd + 2 + size + 2;
+    if (size === 0 || Number.isNaN(size)) return received.length < at ? undefined : at;
   }
-  const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
-  return received.length < start + length ? undefined : { status, bytes: start + length, stays };
 }

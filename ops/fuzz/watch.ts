@@ -1,4 +1,4 @@
-/** Watches the process meanwhile: whether it lives, what it complains of, and how much memory it takes. */
+/** Watches the process meanwhile: whether it lives and answers, what it complains of, and how much memory it takes. */
 import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type { System } from "../e2e/system.ts";
@@ -6,34 +6,79 @@ import type { Findings } from "./findings.ts";
 
 /** A container has 256 MB for a process that has one role; this one has all of them. */
 const mostMb = 400;
+/** Most processor time of its one thread without an answer to anybody, in milliseconds. */
+const mostBusyMs = 3000;
+const everyMs = 200;
+/** How many looks at the process for one at the log. */
+const looks = 25;
 
-export function watch(system: System, findings: Findings): { stop(): Promise<{ peakMb: number }> } {
+/** Of a call that was answered with 503, which is no finding: the connections to the database were busy for too long. */
+const refusals =
+  /timeout exceeded when trying to connect|PostgreSQL is away Error: (?:timeout|Connection terminated due to connection timeout)/;
+
+export interface Watched {
+  peakMb: number;
+  /** How often it was told that the database could not be had. */
+  refused: number;
+}
+
+/** `pulse` tells another number whenever something has been answered. */
+export function watch(system: System, findings: Findings, pulse: () => number): { stop(): Promise<Watched> } {
   const stopping = new AbortController();
   const { pid } = system;
-  let peakMb = 0;
+  const watched = { peakMb: 0, refused: 0 };
+  let read = 0;
+  const readLog = async () => {
+    const { stdout } = await system.output();
+    const whole = stdout.slice(0, stdout.lastIndexOf("\n") + 1);
+    for (const line of whole.slice(read).split("\n").filter(Boolean)) {
+      const said = complaint(line);
+      if (refusals.test(said)) watched.refused++;
+      // What was thrown as a problem was meant to be, such as 503 for too much at once.
+      else if (!/ Problem: /.test(said)) findings.add("log", said);
+    }
+    read = whole.length;
+  };
   const watching = (async () => {
-    while (!stopping.signal.aborted) {
-      const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-      const mb = Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
-      if (mb === 0) findings.add("ended", "the process is gone");
-      peakMb = Math.max(peakMb, mb);
+    let before = { pulse: pulse(), cpuMs: 0 };
+    for (let look = 1; !stopping.signal.aborted; look++) {
+      const mb = await memoryOf(pid);
+      if (mb === 0) {
+        findings.add("ended", "the process is gone");
+        findings.isOver = true;
+      }
+      watched.peakMb = Math.max(watched.peakMb, mb);
       if (mb > mostMb) findings.add("memory", `more than ${mostMb} MB`);
-      await pause(200, undefined, { signal: stopping.signal }).catch(() => {});
+      const now = { pulse: pulse(), cpuMs: await busyMs(pid) };
+      if (now.pulse !== before.pulse) before = now;
+      else if (now.cpuMs - before.cpuMs > mostBusyMs) {
+        findings.add("busy", `more than ${mostBusyMs} ms of its thread without an answer`);
+        before = now;
+      }
+      if (look % looks === 0) await readLog();
+      await pause(everyMs, undefined, { signal: stopping.signal }).catch(() => {});
     }
   })();
   return {
     async stop() {
       stopping.abort();
       await watching;
-      const { stdout } = await system.output();
-      for (const line of stdout.split("\n").filter(Boolean)) {
-        const said = complaint(line);
-        // What was thrown as a problem was meant to be, such as 503 for too much at once.
-        if (!/ Problem: /.test(said)) findings.add("log", said);
-      }
-      return { peakMb };
+      await readLog();
+      return watched;
     },
   };
+}
+
+async function memoryOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+}
+
+/** Processor time of its main thread, in milliseconds (proc(5): utime and stime, in hundredths of a second). */
+async function busyMs(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8").catch(() => "");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
 }
 
 /** What is the same whenever it happens again. */

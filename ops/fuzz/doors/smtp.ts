@@ -1,37 +1,31 @@
-/** The port where mail is taken. */
-import type { System } from "../../e2e/system.ts";
-import type { Random } from "../../harness/random.ts";
-import type { Findings } from "../findings.ts";
+/** The ports where mail is taken. */
+import { mailClient } from "../people.ts";
+import { Pace } from "../pace.ts";
 import { converse, faultOf, makeSession } from "../smtp.ts";
+import type { Done, Trial } from "./door.ts";
 
-export interface SmtpFuzz {
-  system: System;
-  random: Random;
-  count: number;
-  findings: Findings;
-  tell(line: string): void;
-}
+const atOnce = 32;
 
-const atOnce = 16;
-
-export async function fuzzSmtp({ system, random, count, findings, tell }: SmtpFuzz): Promise<void> {
-  tell(`${count} SMTP sessions …`);
-  let begun = 0;
+export async function fuzzSmtp(trial: Trial): Promise<Done> {
+  const { house, known, patience, random, limits, findings } = trial;
+  const { system } = house;
+  const signIn = await mailClient(house);
   let accepted = 0;
-  const one = async () => {
-    while (begun < count) {
-      begun++;
-      if (begun % Math.ceil(count / 10) === 0) tell(`${begun} sessions`);
-      const session = makeSession(random);
-      const { text, overdue } = await converse(system.smtp.port, session);
-      if (/queued as/.test(text)) accepted++;
-      if (overdue) findings.add("no end", session.what, session.bytes);
-      if (!text.startsWith("220") && !text.startsWith("4"))
-        findings.add("no greeting", text.slice(0, 100), session.bytes);
-      const fault = faultOf(text);
-      if (fault !== undefined) findings.add("no answer of SMTP", fault.slice(0, 100), session.bytes);
+  const codes: Record<string, number> = {};
+  const pace = new Pace("SMTP sessions", limits, trial);
+  const done = await pace.run(atOnce, async (index) => {
+    const session = makeSession(signIn, random.fork(`session ${index}`));
+    const { text, overdue } = await converse(system.smtp, session, patience);
+    for (const [, id = ""] of text.matchAll(/queued as ([\da-f-]{36})/g)) {
+      accepted++;
+      known.add("mail", id);
     }
-  };
-  await Promise.all(Array.from({ length: atOnce }, one));
-  tell(`${accepted} mails were taken`);
+    for (const [, code = ""] of text.matchAll(/^(\d{3}) /gm)) codes[code] = (codes[code] ?? 0) + 1;
+    if (overdue) findings.add("no end", session.what, session.bytes);
+    const isGreeted = text.startsWith("220") || text.startsWith("4");
+    if (!isGreeted) findings.add("no greeting", text.slice(0, 100), session.bytes);
+    const fault = faultOf(text);
+    if (fault !== undefined) findings.add("no answer of SMTP", fault.slice(0, 100), session.bytes);
+  });
+  return { ...done, figures: { "mails taken": accepted, ...codes } };
 }
