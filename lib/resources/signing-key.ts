@@ -1,11 +1,11 @@
 /** The key that signs tokens. Exactly one algorithm holds in a running system. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { keyFile } from "./key-file.ts";
 
 export interface SigningKey {
   readonly algorithm: "RS256" | "HS256";
-  readonly sign: KeyObject | string;
-  readonly verify: KeyObject | string;
+  readonly sign: KeyObject;
+  readonly verify: KeyObject;
 }
 
 export interface SigningKeyOptions {
@@ -18,7 +18,11 @@ export interface SigningKeyOptions {
 
 /** RS256 with a private key; HS256 when there is only a secret; else RS256 with a key made on first use. */
 export async function openSigningKey({ privateKey, secret, file }: SigningKeyOptions): Promise<SigningKey> {
-  if (privateKey === undefined && secret !== undefined) return { algorithm: "HS256", sign: secret, verify: secret };
+  if (privateKey === undefined && secret !== undefined) {
+    // Of a text, jsonwebtoken tries to make a public key first, for each token.
+    const key = createSecretKey(Buffer.from(secret));
+    return { algorithm: "HS256", sign: key, verify: key };
+  }
   const sign = createPrivateKey(privateKey ?? (await keyFile(file, newKey)));
   return { algorithm: "RS256", sign, verify: createPublicKey(sign) };
 }
