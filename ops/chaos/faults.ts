@@ -211,16 +211,15 @@ export const isBroker = ({ target }: Pick<Fault, "target">): boolean => target.i
 
 /**
  * Strikes until the signal aborts, one thing or two at once, and mends everything before it returns. `recovered`
- * resolves when the fleet works again.
+ * resolves when the fleet works again. `struck` gets what was struck.
  * @throws when a process ends that nobody struck, or `recovered` does.
  */
 export async function strikeUntil(
   signal: AbortSignal,
   fleet: Fleet,
   random: Random,
-  { tell, recovered }: { tell(line: string): void; recovered(): Promise<number> },
-): Promise<Struck[]> {
-  const struck: Struck[] = [];
+  { struck, tell, recovered }: { struck: Struck[]; tell(line: string): void; recovered(): Promise<number> },
+): Promise<void> {
   let wantsRest = false;
   while (!signal.aborted) {
     const rest = wantsRest ? restMs : random.between(500, 5000);
@@ -239,7 +238,6 @@ export async function strikeUntil(
     for (const { name, target } of both) struck.push({ name, target, from, to: Date.now(), recoveryMs });
     wantsRest = both.every(isBroker) && random.percent(60);
   }
-  return struck;
 }
 
 async function endure({ strike, mend, holdMs }: Fault): Promise<void> {

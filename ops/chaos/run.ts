@@ -58,19 +58,35 @@ async function main(): Promise<number> {
   const missing = await install(tell);
   if (missing.length > 0) throw new Error(`This needs ${missing.join(" and ")}.`);
 
-  const random = seeded(seed);
   tell(`Seed ${seed}: npm run chaos -- --seed ${seed} --minutes ${minutes}. Starting the fleet …`);
   const fleet = await startFleet({ without });
+  try {
+    const result = await breakAndAudit(fleet, { seed, minutes, calm });
+    report({ seed, minutes, without, ...result });
+    return result.breaches.length > 0 ? 1 : 0;
+  } finally {
+    await fleet.close();
+  }
+}
+
+async function breakAndAudit(
+  fleet: Fleet,
+  { seed, minutes, calm }: { seed: number; minutes: number; calm: number },
+): Promise<Pick<Result, "struck" | "counts" | "breaches">> {
+  const random = seeded(seed);
   if (!fleet.hasOwnDisk) tell("The disk is not filled: only root may mount one of its own.");
   spoilAnswers(fleet, random.fork("provider"));
   const hotel = await startHotel(fleet, random.fork("hotel"), seed);
   const load = startLoad(fleet, random.fork("load"), seed);
-  const struck = await strikeUntil(AbortSignal.timeout(minutes * 60_000), fleet, random.fork("faults"), {
+  const struck: Struck[] = [];
+  const broken: string[] = [];
+  await strikeUntil(AbortSignal.timeout(minutes * 60_000), fleet, random.fork("faults"), {
+    struck,
     tell,
     recovered: () => recovery(load),
   }).catch(async (error: unknown) => {
+    broken.push(String(error));
     tell(`It does not come back. The last words of each process:\n${await lastWords(fleet)}`);
-    throw error;
   });
   tell("Everything is mended. Waiting until nothing is under way …");
   mendAnswers(fleet);
@@ -79,12 +95,8 @@ async function main(): Promise<number> {
   tell(calmMs === undefined ? "It did not come to rest." : `At rest after ${seconds(calmMs)}. Auditing …`);
   const mail = await audit(fleet, { sent: load.sent, odd: load.odd, struck });
   const crm = await auditHotel(fleet, hotel);
-  await fleet.close();
-
-  const breaches = [...mail.breaches, ...crm.breaches];
-  const counts = { ...mail.counts, ...crm.counts, breaches: breaches.length };
-  report({ seed, minutes, without, struck, counts, breaches });
-  return breaches.length > 0 ? 1 : 0;
+  const breaches = [...broken, ...mail.breaches, ...crm.breaches];
+  return { struck, breaches, counts: { ...mail.counts, ...crm.counts, breaches: breaches.length } };
 }
 
 function known(name: string): Safeguard {
