@@ -4,9 +4,10 @@ import type { PostBody } from "./http-post.ts";
 
 /**
  * The JSON of `mail`, where each of its attachments gets the content of the file in the same place. The files are
- * opened one after the other when the chunks are asked for.
+ * opened one after the other when the chunks are asked for; without any, nothing has to be streamed.
  */
-export function requestBody(mail: object, files: readonly FileContent[]): PostBody {
+export function requestBody(mail: object, files: readonly FileContent[]): PostBody | Buffer {
+  if (files.length === 0) return Buffer.from(textsAround(mail, 0).join(""));
   const texts = textsAround(mail, files.length).map((text) => Buffer.from(text));
   return {
     length: total(texts, files),

@@ -55,10 +55,12 @@ export function openSendGrid({ apiKey, baseUrl }: { apiKey: string; baseUrl: str
 }
 
 function parsed(text: string): object {
+  // Of what is accepted there is none: throwing an error away costs more than all else here.
+  if (text === "") return {};
   try {
     const body: unknown = JSON.parse(text);
     return typeof body === "object" && body !== null ? body : {};
   } catch {
-    return {}; // none, or a proxy's page
+    return {}; // a proxy's page
   }
 }
