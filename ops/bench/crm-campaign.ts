@@ -8,6 +8,7 @@ import type { LineStanding } from "../e2e/stand-ins/line-server.ts";
 import { root, startApp, type App } from "./app.ts";
 import { addUsers } from "./crm-users.ts";
 import { number, perSecond, type Plan, type Report, type Row } from "./measure.ts";
+import { startMeter, usageRows, usageSample } from "./processor.ts";
 import { profiled } from "./profile.ts";
 import { inImage, startServers, until, type System } from "./system.ts";
 
@@ -63,13 +64,16 @@ export async function measureCampaign(plan: Plan): Promise<Report> {
     const all = { tracking: "aggregate", count: plan.members, target: { type: "all" } };
     const tagged = { tracking: "member", count: pushed, target: { type: "tags", include_tags: [tag] } };
     const multicast = { ...(await measure(bench, all)), peakBytes: worker.peakBytes() };
+    const meter = startMeter({ API: api.pid, worker: worker.pid, [line.name]: line.pid, ...servers.pids });
     const push = { ...(await measure(bench, tagged)), peakBytes: worker.peakBytes() };
+    const usages = meter.read();
     return {
       rows: [
         ...rowsOf(`campaign: ${number(plan.members)} in multicasts`, multicast),
         ...rowsOf(`campaign: ${number(pushed)} in pushes`, push, target.pushesPerSecond),
+        ...usageRows(usages, pushed, "push"),
       ],
-      samples: { multicast: [multicast], push: [push] },
+      samples: { multicast: [multicast], push: [push], processorSeconds: [usageSample(usages)] },
     };
   } finally {
     await line.stop();

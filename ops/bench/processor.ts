@@ -22,7 +22,7 @@ export function startMeter(pids: Readonly<Record<string, number>>): Meter {
   const began = performance.now();
   const now = () => ({
     ...Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, treeCpuSeconds(pid)])),
-    "load generator": cpuSeconds(process.pid),
+    "the bench itself": cpuSeconds(process.pid),
   });
   const before = new Map(Object.entries(now()));
   const machineBefore = machineCpuSeconds();
@@ -41,10 +41,11 @@ export function startMeter(pids: Readonly<Record<string, number>>): Meter {
   };
 }
 
-export function usageRows(usages: readonly Usage[], mails: number): Row[] {
+/** `count` of `unit` is what was done meanwhile. */
+export function usageRows(usages: readonly Usage[], count: number, unit: string): Row[] {
   return usages.map(({ name, seconds, share }) => ({
     measurement: `  processor: ${name}`,
-    ours: `${number(100 * share)} % of a core${name === others ? "" : `, ${number((seconds / mails) * 1e6)} µs a mail`}`,
+    ours: `${number(100 * share)} % of a core${name === others ? "" : `, ${number((seconds / count) * 1e6)} µs a ${unit}`}`,
     peers: "",
     ceiling: "",
     ratio: "",

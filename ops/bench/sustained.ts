@@ -117,7 +117,7 @@ function report({ rate, minutes }: Plan, { replies, sent, course, usages, mails 
       ),
       memory("API", "apiMb"),
       memory("worker", "workerMb"),
-      ...usageRows(usages, mails),
+      ...usageRows(usages, mails, "mail"),
     ],
     samples: { replies: [replies], sent: [sent], course: course.samples, processorSeconds: [usageSample(usages)] },
   };
