@@ -3,7 +3,11 @@ import { queue } from "#runtime";
 import { batchQueue } from "#lib/crm/campaigns/campaign.ts";
 import { deliverBatch } from "#lib/crm/campaigns/deliver.ts";
 
-const BatchJob = Type.Object({ campaign_id: Type.Integer({ minimum: 1 }), batch: Type.Integer({ minimum: 0 }) });
+/** A bigint and an integer of PostgreSQL: beyond them it is no message of ours. */
+const BatchJob = Type.Object({
+  campaign_id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  batch: Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }),
+});
 
 export default queue(batchQueue.name, {
   summary: "Send batches of campaigns",

@@ -5,7 +5,7 @@ import { eventQueue } from "#lib/crm/line/publish.ts";
 
 export default queue(eventQueue.name, {
   summary: "Do what an event of LINE asks for",
-  message: Type.Object({ id: Type.Integer({ minimum: 1 }) }),
+  message: Type.Object({ id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) }),
   // Most of an event's time is LINE's; what they write goes together.
   concurrency: 50,
   // Less than the lease, so that a call is over before its event is given to another one.
