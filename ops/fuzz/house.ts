@@ -53,9 +53,9 @@ export async function openHouse(known: Known): Promise<House> {
     // As in the image.
     NODE_OPTIONS: "--max-old-space-size=112",
   };
-  const system = await startSystem({ env, smtp: true, within: 60_000 });
   const seeded = await runFn(["seed", "crm", "--members", members], { env, within: 120_000 });
   if (seeded.code !== 0) throw new Error(`no hotel: ${seeded.stderr}`);
+  const system = await startSystem({ env, smtp: true, within: 120_000 });
   // What has been delivered is not looked at: a million files are only in the way.
   const tidy = async () => {
     const names = await system.inbox();

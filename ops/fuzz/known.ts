@@ -40,6 +40,7 @@ const named: Readonly<Record<string, string>> = {
   member_id: "member",
   member_ids: "member",
   next_cursor: "cursor",
+  report_id: "export",
   signed: "link",
   tag_id: "tag",
   tag_ids: "tag",

@@ -9,6 +9,7 @@ export const help = `npm run fuzz -- [options]
   --minutes <n>    ends after so long, shared out over the doors; what is not counted then goes on until its time is up
   --seed <n>       the same requests again, but for the ids that the system gives
   --only <door>    http, smtp, webhook or queue
+  --route <text>   only operations that have this in their name: "POST /api/v1/upload"
   --json           the result as JSON on stdout
 
 Ends with 0 without a finding, 1 with one, 2 when it could not be run. A finding is an answer of 500 to 599 other than 503; one
@@ -30,6 +31,7 @@ export interface Options {
   counts: Readonly<Record<Door, number>>;
   /** Undefined: until everything is counted. */
   minutes: number | undefined;
+  route: string;
   json: boolean;
   help: boolean;
 }
@@ -45,6 +47,7 @@ export function readOptions(args: string[]): Options {
       minutes: { type: "string" },
       seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
       only: { type: "string" },
+      route: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -70,6 +73,7 @@ export function readOptions(args: string[]): Options {
       queue: messages,
     },
     minutes,
+    route: values.route,
     json: values.json,
     help: values.help,
   };

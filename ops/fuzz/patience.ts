@@ -1,7 +1,7 @@
 /** When an answer is overdue: for itself, and not because the whole machine has much to do. */
 
 /** An answer that so many younger ones have passed is late by itself, as soon as its time is over. */
-const passing = 500;
+const passing = 2000;
 /** None may take longer, however little is answered meanwhile; in milliseconds. */
 const mostMs = 60_000;
 const lookMs = 1000;

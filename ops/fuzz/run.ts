@@ -38,7 +38,7 @@ try {
 }
 
 async function main(options: Options): Promise<number> {
-  const { seed, doors, minutes, counts } = options;
+  const { seed, doors, minutes, counts, route } = options;
   const missing = await install(tell);
   if (missing.length > 0) throw new Error(`This needs ${missing.join(" and ")}.`);
   tell(`Seed ${seed}. Starting the system …`);
@@ -55,6 +55,7 @@ async function main(options: Options): Promise<number> {
     const result = await tries[door]({
       house,
       known,
+      route,
       limits,
       patience,
       findings,

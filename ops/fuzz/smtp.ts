@@ -76,18 +76,8 @@ const words = [
   "QUIT",
 ] as const;
 
-const dots = [
-  "\r\n.\r\n",
-  "\r\n.\r\n",
-  "\r\n.\r\n",
-  "\r\n.\r\n",
-  "\n.\n",
-  "\r.\r",
-  "\n.\r\n",
-  "\r\n.\n",
-  "\r\n..\r\n",
-  "",
-] as const;
+const dot = "\r\n.\r\n";
+const oddDots = ["\n.\n", "\r.\r", "\n.\r\n", "\r\n.\n", "\r\n..\r\n", ""] as const;
 
 /** Either a decent session with a spoilt mail, or several, or words in any order. */
 export function makeSession(signIn: SignIn, random: Random): Session {
@@ -112,7 +102,11 @@ function mails(signIn: SignIn, random: Random): [Buffer, string] {
       : random.pick(["<>", "<a@b@c>", "<shop@例え.jp> SMTPUTF8", "<x>"]);
     parts.push(line(`MAIL FROM:${from}`));
     for (let count = 0; count < recipients; count++) parts.push(line(`RCPT TO:<guest${count}@example.org>`));
-    parts.push(line("DATA"), Buffer.from(stuffed, "latin1"), Buffer.from(random.pick(dots)));
+    parts.push(
+      line("DATA"),
+      Buffer.from(stuffed, "latin1"),
+      Buffer.from(random.percent(85) ? dot : random.pick(oddDots)),
+    );
     if (random.percent(10)) parts.push(line(random.pick(words)));
   }
   return [Buffer.concat([...parts, line("QUIT")]), what];
@@ -136,7 +130,9 @@ function anyWords(random: Random): [Buffer, string] {
   return [random.percent(40) ? flipped(said, random) : said, "words in any order"];
 }
 
-/** Says everything at once or piece by piece, and that no more comes. Resolves with what was answered, and whether the server closed. */
+const silenceMs = 300;
+
+/** Says everything at once or piece by piece, and once nothing more is answered, that no more comes. Resolves with what was answered, and whether the server closed. */
 export function converse(
   ports: { port: number; tlsPort: number },
   session: Session,
@@ -148,27 +144,34 @@ export function converse(
   const socket = session.tls ? connectTls({ socket: plain, rejectUnauthorized: false }) : plain;
   let text = "";
   const end = (overdue: boolean) => {
+    clearTimeout(silence);
     stopWaiting();
     socket.destroy();
     resolve({ text, overdue });
   };
   const stopWaiting = patience.begin(1, () => end(true));
   socket.setEncoding("latin1");
-  socket.on("data", (chunk: string) => void (text += chunk));
+  // It was told all of it, and has nothing more to say to that: what it still waits for does not come.
+  let silence: NodeJS.Timeout | undefined;
+  socket.on("data", (chunk: string) => {
+    text += chunk;
+    clearTimeout(silence);
+    silence = setTimeout(() => socket.end(), silenceMs);
+  });
   for (const each of new Set([plain, socket])) each.on("error", () => end(false));
   for (const event of ["end", "close"]) socket.on(event, () => end(false));
   void say(socket, session);
   return promise;
 }
 
+/** Sends it piece by piece, and leaves its own side open: whoever closes that is not waiting for an answer any more. */
 async function say(socket: Socket, { bytes, cuts }: Session): Promise<void> {
   let from = 0;
-  for (const cut of cuts) {
+  for (const cut of [...cuts, bytes.length]) {
     const piece = bytes.subarray(from, cut);
     from = cut;
     if (piece.length > 0) await new Promise((resolve) => socket.write(piece, resolve));
   }
-  socket.end(bytes.subarray(from));
 }
 
 /** What of an answer is no line of SMTP (RFC 5321, 4.2), or says that something broke. */

@@ -16,6 +16,9 @@ const looks = 25;
 const refusals =
   /timeout exceeded when trying to connect|PostgreSQL is away Error: (?:timeout|Connection terminated due to connection timeout)/;
 
+/** What was thrown as a problem, such as 503 for too much at once; and what is no message of a queue is to be told. */
+const meant = / Problem: |A message is given up (?:invalid_message|not JSON)/;
+
 export interface Watched {
   peakMb: number;
   /** How often it was told that the database could not be had. */
@@ -34,8 +37,7 @@ export function watch(system: System, findings: Findings, pulse: () => number): 
     for (const line of whole.slice(read).split("\n").filter(Boolean)) {
       const said = complaint(line);
       if (refusals.test(said)) watched.refused++;
-      // What was thrown as a problem was meant to be, such as 503 for too much at once.
-      else if (!/ Problem: /.test(said)) findings.add("log", said);
+      else if (!meant.test(said)) findings.add("log", said);
     }
     read = whole.length;
   };
@@ -87,9 +89,10 @@ function complaint(line: string): string {
     const {
       msg,
       function: name,
+      reason = "",
       err,
-    } = JSON.parse(line) as { msg?: string; function?: string; err?: { stack?: string } };
-    return `${name ?? ""} ${msg ?? ""} ${err?.stack?.split("\n").slice(0, 3).join(" | ") ?? ""}`;
+    } = JSON.parse(line) as { msg?: string; function?: string; reason?: string; err?: { stack?: string } };
+    return `${name ?? ""} ${msg ?? ""} ${reason}${err?.stack?.split("\n").slice(0, 3).join(" | ") ?? ""}`;
   } catch {
     return line.slice(0, 300);
   }

@@ -10,6 +10,8 @@ import type { Tally } from "../tally.ts";
 export interface Trial {
   house: House;
   known: Known;
+  /** Only operations with this in their name. */
+  route: string;
   limits: Limits;
   patience: Patience;
   findings: Findings;

@@ -15,14 +15,19 @@ const atOnce = 64;
 const putRightMs = 2000;
 
 export async function fuzzHttp(trial: Trial): Promise<Done> {
-  const { house, known, patience, random, limits, findings } = trial;
+  const { house, known, route, patience, random, limits, findings } = trial;
   const { system, databaseUrl, jwtSecret: secret } = house;
   const { text } = await system.call("/openapi.json");
   const operations = operationsOf(JSON.parse(text));
   const db = new Client({ connectionString: databaseUrl });
   await db.connect();
   const people = await openPeople({ db, known, secret, system });
-  const sources = { pick: pickerOf(operations), known, people, pictures: await makePictures() };
+  const sources = {
+    pick: pickerOf(operations.filter(({ name }) => name.includes(route))),
+    known,
+    people,
+    pictures: await makePictures(),
+  };
   const connections = new Connections(system.port, patience);
   await addTwins(db);
   await askForLists(operations, trial, people);

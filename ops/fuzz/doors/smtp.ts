@@ -4,7 +4,7 @@ import { Pace } from "../pace.ts";
 import { converse, faultOf, makeSession } from "../smtp.ts";
 import type { Done, Trial } from "./door.ts";
 
-const atOnce = 32;
+const atOnce = 64;
 
 export async function fuzzSmtp(trial: Trial): Promise<Done> {
   const { house, known, patience, random, limits, findings } = trial;
