@@ -159,6 +159,9 @@ function report(result: Result): void {
   for (const [what, count] of Object.entries(result.counts)) console.log(`${String(count).padStart(8)}  ${what}`);
   if (result.breaches.length === 0) return console.log("\nEvery promise held.");
   console.log(`\nBROKEN, replay with --seed ${result.seed}:`);
-  for (const breach of result.breaches.slice(0, 30)) console.log(`  ${breach}`);
-  if (result.breaches.length > 30) console.log(`  … and ${result.breaches.length - 30} more`);
+  // One of each kind, and how many there are of it: what differs are ids and numbers.
+  const kinds = Map.groupBy(result.breaches, (breach) => breach.replaceAll(/[\da-f-]{30,}|\d+/g, "…"));
+  for (const [first, ...others] of kinds.values()) {
+    console.log(`  ${first}${others.length > 0 ? `, and ${others.length} more like this` : ""}`);
+  }
 }
