@@ -12,6 +12,7 @@ export interface Finding {
 
 const mostBytes = 20_000;
 const mostSaid = 300;
+const mostTold = 4000;
 
 export class Findings {
   readonly #byKey = new Map<string, Finding>();
@@ -27,8 +28,11 @@ export class Findings {
     const key = `${kind}: ${what}`;
     const known = this.#byKey.get(key);
     if (known) return void known.times++;
-    this.#tell(`FOUND ${key}`);
     const sent = input.subarray(0, mostBytes).toString("base64");
+    // At once: a run may take hours, and end before its report.
+    this.#tell(
+      ["FOUND", key, said.slice(0, mostSaid), sent.slice(0, mostTold)].filter((part) => part !== "").join(" "),
+    );
     this.#byKey.set(key, { kind, what, times: 1, input: sent, said: said.slice(0, mostSaid) });
   }
 

@@ -67,6 +67,8 @@ export const kindOfField = (name: string): string | undefined =>
 export function kindOfParameter(path: string, name: string): string | undefined {
   if (name === "name") return "picture";
   if (name !== "id") return named[name];
+  // Those that have just been sent: one on its way is soon over.
+  if (/\/(?:pause|resume)$/.test(path)) return "under way";
   return kinds[path.slice(0, path.indexOf("/{id}")).split("/").at(-1) ?? ""];
 }
 
@@ -79,6 +81,7 @@ function kindOfAnswer(path: string): string | undefined {
 }
 
 const mostOfAKind = 400;
+const mostBrief = 3;
 const mostItems = 25;
 
 export class Known {
@@ -102,6 +105,12 @@ export class Known {
     if (pool.includes(id)) return;
     if (pool.length < mostOfAKind) pool.push(id);
     else pool[this.#random.between(0, pool.length - 1)] = id;
+  }
+
+  /** The same for what is soon over: only the last few are kept. */
+  addBriefly(kind: string, id: Id): void {
+    const pool = (this.#pools.get(kind) ?? []).filter((each) => each !== id);
+    this.#pools.set(kind, [...pool, id].slice(-mostBrief));
   }
 
   /** Keeps an id out of it: what stands under it is needed to go on. */

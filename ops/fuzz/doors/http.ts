@@ -113,6 +113,8 @@ function remember({ operation, ids }: Request, { replies }: Outcome, known: Know
   const { status, text } = first;
   const isGone = status === 404 || (operation.method === "DELETE" && status < 300);
   if (isGone) for (const { kind, id } of ids) known.forget(kind, id);
+  if (operation.name.endsWith("/{id}/send") && status < 300)
+    for (const { id } of ids) known.addBriefly("under way", id);
   const isNew = operation.method !== "GET" || /exports|cursor|history/.test(operation.path) || index % 8 === 0;
   if (status < 300 && isNew && text !== "" && text.length < mostText) known.learn(operation.path, text);
 }
