@@ -116,7 +116,8 @@ async function recovery(load: Load): Promise<number> {
 async function lastWords({ processes }: Fleet): Promise<string> {
   const each = Object.entries(processes).map(async ([name, system]) => {
     const { stdout, stderr } = await system.output();
-    return `--- ${name}\n${stdout.split("\n").slice(-30).join("\n")}${stderr.slice(-1000)}`;
+    const lines = [...stdout.trimEnd().split("\n").slice(-5), ...stderr.trimEnd().split("\n").slice(-5)];
+    return `--- ${name}\n${lines.map((line) => line.slice(0, 400)).join("\n")}`;
   });
   return (await Promise.all(each)).join("\n");
 }
