@@ -19,34 +19,33 @@ export interface Driver {
 
 const log = pino({ level: "silent" });
 
-export const drivers: Driver[] = [
-  {
-    name: "rabbitmq",
-    place: freshVhost,
-    open: (url) => openRabbitBroker({ url, log }),
-    async putRaw(url, queue, text) {
-      const connection = await connectAmqp(url);
-      const channel = await connection.createConfirmChannel();
-      channel.sendToQueue(queue, Buffer.from(text));
-      await channel.waitForConfirms();
-      await connection.close();
-    },
+export const rabbitMq: Driver = {
+  name: "rabbitmq",
+  place: freshVhost,
+  open: (url) => openRabbitBroker({ url, log }),
+  async putRaw(url, queue, text) {
+    const connection = await connectAmqp(url);
+    const channel = await connection.createConfirmChannel();
+    channel.sendToQueue(queue, Buffer.from(text));
+    await channel.waitForConfirms();
+    await connection.close();
   },
-  {
-    name: "pg-boss",
-    place: freshDatabase,
-    open: (url) => openPgBossBroker({ connectionString: url, redeliverAfterSeconds: 1, log }),
-    async putRaw(url, queue, text) {
-      const client = new Client({ connectionString: url });
-      await client.connect();
-      await client.query(`INSERT INTO pgboss.job (name, data, dead_letter) VALUES ($1, $2, NULL)`, [
-        queue,
-        JSON.stringify({ message: text }),
-      ]);
-      await client.end();
-    },
+};
+
+export const pgBoss: Driver = {
+  name: "pg-boss",
+  place: freshDatabase,
+  open: (url) => openPgBossBroker({ connectionString: url, redeliverAfterSeconds: 1, log }),
+  async putRaw(url, queue, text) {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    await client.query(`INSERT INTO pgboss.job (name, data, dead_letter) VALUES ($1, $2, NULL)`, [
+      queue,
+      JSON.stringify({ message: text }),
+    ]);
+    await client.end();
   },
-];
+};
 
 export async function refused(promise: Promise<unknown>, why: RegExp): Promise<void> {
   const failure = await promise.then(
