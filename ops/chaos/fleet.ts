@@ -16,8 +16,8 @@ import { sabotage, type Safeguard } from "./sabotage.ts";
 
 const run = promisify(execFile);
 
-/** How much the folder of attachments holds, where we may say so. */
-const diskBytes = 512 * 2 ** 20;
+/** How much the folder of attachments holds, where we may say so, in bytes: twice what comes in so many minutes, and room. */
+const diskFor = (minutes: number): number => (64 + Math.ceil(minutes * 12)) * 2 ** 20;
 
 export interface Fleet {
   readonly processes: Readonly<Record<"api1" | "api2" | "worker1" | "worker2" | "smtp", System>>;
@@ -46,7 +46,13 @@ const worker = [
   "crm/line/handle-event,crm/line/sweep",
 ].join(",");
 
-export async function startFleet({ without }: { without: readonly Safeguard[] }): Promise<Fleet> {
+export async function startFleet({
+  without,
+  minutes,
+}: {
+  without: readonly Safeguard[];
+  minutes: number;
+}): Promise<Fleet> {
   const root = await copyProject();
   await sabotage(root, without);
   const [postgres, redis, cluster, sendgrid, line] = await Promise.all([
@@ -67,7 +73,7 @@ export async function startFleet({ without }: { without: readonly Safeguard[] })
     line: await startTcpRelay(line.url),
   };
   const attachments = ownFolder("attachments");
-  const hasOwnDisk = await mountDisk(attachments);
+  const hasOwnDisk = await mountDisk(attachments, diskFor(minutes));
   const env = {
     DATABASE_URL: lines.postgresql.url,
     DATABASE_POOL_SIZE: "10",
@@ -121,9 +127,9 @@ export async function startFleet({ without }: { without: readonly Safeguard[] })
 }
 
 /** A disk that can be filled without filling the machine's. Only root may. */
-async function mountDisk(folder: string): Promise<boolean> {
+async function mountDisk(folder: string, bytes: number): Promise<boolean> {
   await mkdir(folder, { recursive: true });
-  const args = ["-t", "tmpfs", "-o", `size=${diskBytes}`, "tmpfs", folder];
+  const args = ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder];
   return await run("mount", args).then(
     () => true,
     () => false,

@@ -119,7 +119,7 @@ export function startLoad(fleet: Fleet, random: Random, seed: number): Load {
   }
 
   async function one(by: Marked["by"], count: number): Promise<void> {
-    const file = by !== "schedule" && count % 8 === 0 ? randomBytes(random.between(1, 200_000)) : undefined;
+    const file = by !== "schedule" && count % 8 === 0 ? randomBytes(random.between(1, 60_000)) : undefined;
     const mail: Marked = {
       subject: `chaos ${seed} ${by} ${count}`,
       by,

@@ -59,7 +59,7 @@ async function main(): Promise<number> {
   if (missing.length > 0) throw new Error(`This needs ${missing.join(" and ")}.`);
 
   tell(`Seed ${seed}: npm run chaos -- --seed ${seed} --minutes ${minutes}. Starting the fleet …`);
-  const fleet = await startFleet({ without });
+  const fleet = await startFleet({ without, minutes });
   try {
     const result = await breakAndAudit(fleet, { seed, minutes, calm });
     report({ seed, minutes, without, ...result });
