@@ -15,7 +15,7 @@ import { table } from "./table.ts";
 
 const help = `npm run bench -- [options]
 
-  --only <name>   runtime, accept, sent, sustained, status, history, totals, memory, smtp, schedule, crm, webhook or campaign
+  --only <names>  runtime, accept, sent, sustained, status, history, totals, memory, smtp, schedule, crm, webhook or campaign; several with commas
   --rounds <n>    rounds, each of every contender (5)
   --seconds <n>   of each measurement (4)
   --workers <n>   mails delivered at once by a worker (64)
@@ -77,7 +77,8 @@ if (options.help) console.log(help);
 else process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const chosen = Object.entries(measurements).filter(([name]) => options.only === "" || name === options.only);
+  const only = options.only.split(",").filter(Boolean);
+  const chosen = Object.entries(measurements).filter(([name]) => only.length === 0 || only.includes(name));
   const plan: Plan = {
     rounds: Number(options.rounds),
     seconds: Number(options.seconds),
@@ -93,7 +94,7 @@ async function main(): Promise<number> {
   const isWhole = [rounds, seconds, workers, mails, members, minutes, rate].every(
     (value) => Number.isInteger(value) && value > 0,
   );
-  if (chosen.length === 0 || !isWhole) {
+  if (chosen.length === 0 || chosen.length < only.length || !isWhole) {
     tell(help);
     return 64;
   }
