@@ -18,6 +18,9 @@ export interface TapRow {
  * `tag_trigger_logs_once` keeps one line for each member, tag and campaign. A returned row says that the member is one of
  * ours.
  *
+ * What a line in `tag_trigger_logs` names is held until it is there. A campaign that is just being deleted, of which a test
+ * message may have told, is none by then.
+ *
  * Any number may run at once: rows are locked in one order, members, recipients, campaigns, tags, each by their ids, so
  * that none waits for another in a circle. Batches that are settled lock recipients before campaigns, too.
  */
@@ -31,9 +34,15 @@ export const recordTaps: Statement<TapRow, { i: number }> = {
     ours AS MATERIALIZED (
       SELECT id FROM members WHERE id IN (SELECT member_id FROM input) ORDER BY id FOR NO KEY UPDATE
     ),
+    named AS MATERIALIZED (
+      SELECT id FROM campaigns WHERE id IN (SELECT campaign_id FROM input WHERE cardinality(tag_ids) > 0)
+        AND (SELECT count(*) FROM ours) >= 0
+      ORDER BY id FOR KEY SHARE
+    ),
     known AS MATERIALIZED (
       SELECT i, member_id, campaigns.id AS campaign_id, tag_ids, input.source, at
       FROM input JOIN ours ON ours.id = member_id LEFT JOIN campaigns ON campaigns.id = campaign_id
+        AND (cardinality(tag_ids) = 0 OR campaigns.id IN (SELECT id FROM named))
     ),
     firsts AS MATERIALIZED (
       SELECT DISTINCT ON (campaign_id, member_id) campaign_id, member_id, at FROM known

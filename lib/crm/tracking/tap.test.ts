@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../../ops/harness/context.ts";
 import { seeded } from "../../../ops/harness/random.ts";
+import { eventually } from "../../../ops/harness/test.ts";
 import { recordTaps, type TapRow } from "./tap.sql.ts";
 
 const test = suite<{ context: TestContext }>("taps");
@@ -48,6 +49,34 @@ test("many at once, in any order, count each member once and wait for nobody in 
            (SELECT count(*)::int FROM member_tag_relations WHERE tag_id = tags.id) AS member_count
     FROM tags ORDER BY id`);
   assert.equal(tags, told);
+});
+
+test("a tap of a campaign that is being deleted counts without it", async ({ context }) => {
+  const { db } = context.ctx;
+  await db.query("INSERT INTO members (source) VALUES ('line')");
+  await db.query("INSERT INTO tags (name, type) VALUES ('clicked', 'interaction')");
+  await db.query("INSERT INTO message_templates (type, content) VALUES ('text', 'x')");
+  const { rows } = await db.query<{ member_id: number; tag: number; campaign_id: number }>(
+    `INSERT INTO campaigns (title, template_id, target_audience)
+     SELECT 'draft', max(id), '{"type": "all"}' FROM message_templates
+     RETURNING id::int AS campaign_id, (SELECT max(id)::int FROM members) AS member_id, (SELECT max(id)::int FROM tags) AS tag`,
+  );
+  const { member_id = 0, tag = 0, campaign_id = 0 } = rows[0] ?? {};
+  const tap: TapRow = { member_id, campaign_id, tag_ids: [tag], source: "click", at: "2026-11-27T10:00:00Z" };
+  let tapped: Promise<unknown> | undefined;
+  await db.transaction(async (tx) => {
+    await tx.query("DELETE FROM campaigns WHERE id = $1", [campaign_id]);
+    tapped = db.query(recordTaps.sql, [JSON.stringify([{ i: 0, ...tap }])]);
+    tapped.catch(() => {});
+    const waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    await eventually(async () => (await db.query(waits)).rows.length > 0, { what: "the tap waits for the deletion" });
+  });
+  await tapped;
+  const { rows: logged } = await db.query(
+    "SELECT campaign_id, trigger_source FROM tag_trigger_logs WHERE member_id = $1 AND tag_id = $2",
+    [member_id, tag],
+  );
+  assert.equal(logged, [{ campaign_id: null, trigger_source: "click" }]);
 });
 
 test.run();
