@@ -56,20 +56,6 @@ export async function refused(promise: Promise<unknown>, why: RegExp): Promise<v
   assert.match(String(failure), why);
 }
 
-/**
- * Plays a story, which says how many milliseconds it took, until that was less than `ms`: up to five times, as something
- * else may keep the machine busy meanwhile. A broker that is too slow is so each time.
- */
-export async function inLessThan(ms: number, story: () => Promise<number>): Promise<void> {
-  const took: number[] = [];
-  while (took.length < 5) {
-    const last = await story();
-    if (last < ms) return;
-    took.push(Math.round(last));
-  }
-  throw new Error(`took ${took.join(", ")} ms, and never less than ${ms}`);
-}
-
 /** Work that takes a while. */
 export function tick(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

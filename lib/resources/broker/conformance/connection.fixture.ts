@@ -1,7 +1,7 @@
 /** What happens while the server is away, or comes and goes. */
 import * as assert from "uvu/assert";
 import { eventually } from "../../../../ops/harness/test.ts";
-import { inLessThan, refused } from "../conformance.fixture.ts";
+import { refused } from "../conformance.fixture.ts";
 import { done, type World } from "./world.fixture.ts";
 
 export function connectionStories(world: World): void {
@@ -70,17 +70,15 @@ export function connectionStories(world: World): void {
   });
 
   test("it closes quickly when the server hangs", async () => {
-    await inLessThan(1000, async () => {
-      const { name } = await freshQueue();
-      const link = await startLink(world.url);
-      const mine = await open(link.url);
-      const { got } = await collect(name, () => done, mine);
-      await mine.publish(name, 1);
-      await eventually(() => got.length === 1, { what: "the delivery" });
-      link.freeze();
-      const start = performance.now();
-      await mine.close();
-      return performance.now() - start;
-    });
+    const { name } = await freshQueue();
+    const link = await startLink(world.url);
+    const mine = await open(link.url);
+    const { got } = await collect(name, () => done, mine);
+    await mine.publish(name, 1);
+    await eventually(() => got.length === 1, { what: "the delivery" });
+    link.freeze();
+    const start = performance.now();
+    await mine.close();
+    assert.ok(performance.now() - start < 1000);
   });
 }
