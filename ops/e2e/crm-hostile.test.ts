@@ -2,7 +2,7 @@
 import { Type } from "typebox";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { dataOf, startCrm, type Crm } from "./crm.ts";
+import { dataOf, problemOf, startCrm, type Crm } from "./crm.ts";
 import { stopAll, type Answer } from "./system.ts";
 
 const story = suite("CRM: hostile input");
@@ -126,6 +126,36 @@ story("ids that are none, and pages that nobody reaches", async () => {
   }
   for (const path of lists) tell(path, await crm.get(`${path}?page=1000000000&page_size=100`));
   assert.equal(fallen, []);
+});
+
+const Shown = Type.Object({
+  title: Type.Optional(Type.String()),
+  status: Type.Optional(Type.String()),
+  sent_count: Type.Optional(Type.Integer()),
+  trigger_condition: Type.Optional(Type.Unknown()),
+  buttons: Type.Optional(Type.Unknown()),
+});
+
+story("what a client adds to a campaign or a template is not taken over, however deep it is", async () => {
+  const template = await made("/templates", { type: "text", content: "好" });
+  const audience = { target_audience: { type: "all" } };
+  const id = await made("/campaigns", { title: "Quiet", template_id: template, ...audience });
+  const added = { status: "sent", sent_count: 7, sent_at: "2026-01-20T10:05:00Z", created_at: "2020-01-01T00:00:00Z" };
+  const changed = dataOf(await crm.put(`/campaigns/${id}`, { title: "Quieter", ...added }), Shown);
+  assert.equal([changed.title, changed.status, changed.sent_count], ["Quieter", "draft", 0]);
+
+  const deep = `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`;
+  const trigger = `"trigger_condition":{"type":"friend_days","days_range":[0,7],"other":${deep}}`;
+  const campaign = await crm.put(`/campaigns/${id}`, `{"title":"Quiet","other":${deep},${trigger}}`);
+  assert.equal(dataOf(campaign, Shown).trigger_condition, { type: "friend_days", days_range: [0, 7] });
+  const buttons = `"type":"text_button","buttons":[{"label":"好","other":${deep}}]`;
+  const shown = dataOf(await crm.put(`/templates/${template}`, `{"other":${deep},${buttons}}`), Shown);
+  assert.equal(shown.buttons, [{ label: "好", action_url: null, interaction_tag_id: null }]);
+  const refused = await crm.put(`/templates/${template}`, `{"interaction_result":${deep}}`);
+  assert.equal(
+    problemOf(refused, 400).errors.map(({ field }) => field),
+    ["interaction_result"],
+  );
 });
 
 story.run();

@@ -3,6 +3,7 @@ import { DatabaseError } from "pg";
 import type { Context } from "../../../runtime/context.ts";
 import type { Detail } from "../../../runtime/problem.ts";
 import type { Queryable } from "../../resources/database.ts";
+import { only } from "../only.ts";
 import type { Found, Page } from "../paging.ts";
 import { campaignNotFound, invalid } from "../problems.ts";
 import { readTemplate, type StoredTemplate } from "../templates/store.ts";
@@ -83,7 +84,7 @@ export async function createCampaign(ctx: Store, input: CampaignInput, userId: n
   const written = {
     title: input.title,
     template_id: input.template_id,
-    trigger_condition: input.trigger_condition ?? null,
+    trigger_condition: triggerOf(input.trigger_condition ?? null),
     tracking: input.tracking ?? "member",
     ...scheduled(ctx, input.scheduled_at ?? null),
   };
@@ -99,7 +100,7 @@ export async function createCampaign(ctx: Store, input: CampaignInput, userId: n
 
 /** Changes what is given of a draft or a scheduled one. Throws `campaign_not_found`, `wrong_state`, `invalid_request`. */
 export async function updateCampaign(ctx: Store, id: number, given: Partial<CampaignInput>): Promise<CampaignDetail> {
-  const { target_audience: input, scheduled_at: time, ...changes } = given;
+  const { target_audience: input, trigger_condition: trigger, scheduled_at: time } = given;
   const audience = input && audienceOf(input);
   if (Array.isArray(audience)) throw invalid(...audience);
   await ctx.db.transaction(async (tx) => {
@@ -111,7 +112,8 @@ export async function updateCampaign(ctx: Store, id: number, given: Partial<Camp
     }
     const written = {
       ...kept,
-      ...changes,
+      ...only(given, ["title", "template_id", "tracking"]),
+      ...(trigger !== undefined && { trigger_condition: triggerOf(trigger) }),
       ...(audience && { target_audience: audience }),
       ...(time !== undefined && scheduled(ctx, time)),
     };
@@ -127,6 +129,8 @@ export async function deleteCampaign({ db }: Pick<Context, "db">, id: number): P
   if (rowCount) return;
   throw isIn((await readSettings(db, id)).status, "only a draft can be deleted");
 }
+
+const triggerOf = (given: TriggerCondition | null) => given && only(given, ["type", "days_range"]);
 
 function scheduled({ clock }: Pick<Context, "clock">, text: string | null): Pick<Written, "scheduled_at" | "status"> {
   if (text === null) return { scheduled_at: null, status: "draft" };

@@ -20,6 +20,7 @@ const own = {
   description: 200,
   url: 500,
   result: 10_000,
+  levels: 32,
   price: 99_999_999.99,
 };
 /** Of a text with buttons: what a bubble of full-length links has room for. */
@@ -100,9 +101,20 @@ function textFault(text: string): string | undefined {
 /** Anything, as far as a database takes it: JSON writes a half of a character, and NUL, as an escape. */
 function resultFault(result: Template["interaction_result"]): string | undefined {
   if (!result) return undefined;
+  if (isDeep(result)) return `is nested more than ${own.levels} levels deep`;
   const json = JSON.stringify(result);
   if (json.length > own.result) return over("", own.result);
   return /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(json) ? "must be valid Unicode" : undefined;
+}
+
+/** Without recursion, which is what JSON of many levels brings down. */
+function isDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > own.levels) return true;
+    level = level.flatMap((each) => (typeof each === "object" && each !== null ? Object.values(each) : []));
+  }
+  return false;
 }
 
 function imageUrlFault(url: string): string | undefined {

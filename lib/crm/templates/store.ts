@@ -2,6 +2,7 @@
 import type { Context } from "../../../runtime/context.ts";
 import type { Detail } from "../../../runtime/problem.ts";
 import type { Queryable } from "../../resources/database.ts";
+import { only } from "../only.ts";
 import type { Found, Page } from "../paging.ts";
 import { inUse, invalid, templateNotFound } from "../problems.ts";
 import { templateFaults } from "./limits.ts";
@@ -58,7 +59,7 @@ export async function readTemplate(db: Queryable, id: number): Promise<StoredTem
 
 /** Throws `invalid_request`, by field, for what LINE would not take and for tags that are none. */
 export async function createTemplate({ db }: Store, input: TemplateInput): Promise<StoredTemplate> {
-  const template = { ...input, carousel_items: inOrder(input.carousel_items) };
+  const template = { ...settingsOf(input), type: input.type, carousel_items: inOrder(input.carousel_items) };
   return await db.transaction(async (tx) => {
     await check(tx, template);
     const { rows } = await tx.query<{ id: number }>(sql.insertTemplate, [JSON.stringify(template)]);
@@ -80,8 +81,8 @@ export async function updateTemplate(
   return await db.transaction(async (tx) => {
     await tx.query(sql.lockTemplate, [id]);
     const kept = await readTemplate(tx, id);
-    const { carousel_items: cards, ...changes } = given;
-    const template = { ...kept, ...changes, carousel_items: cards ? inOrder(cards) : kept.carousel_items };
+    const { carousel_items: cards } = given;
+    const template = { ...kept, ...settingsOf(given), carousel_items: cards ? inOrder(cards) : kept.carousel_items };
     await check(tx, template);
     await tx.query(sql.updateTemplate, [JSON.stringify(template), id]);
     if (cards) {
@@ -107,10 +108,23 @@ export async function deleteTemplate({ db }: Store, id: number): Promise<void> {
   });
 }
 
+const texts = ["type", "name", "content", "notification_text", "preview_text"] as const;
+const buttonFields = ["label", "action_url", "interaction_tag_id"] as const;
+const cardFields = ["image_url", "title", "description", "price", "action_url", "interaction_tag_id"] as const;
+
+/** All but the cards. */
+function settingsOf(given: Partial<TemplateInput>) {
+  const { buttons } = given;
+  return {
+    ...only(given, [...texts, "interaction_tag_id", "interaction_result"]),
+    ...(buttons !== undefined && { buttons: buttons && buttons.map((button) => only(button, buttonFields)) }),
+  };
+}
+
 /** As they are shown: LINE has no order but that of the list. */
 function inOrder(cards: readonly ItemInput[] = []): (ItemInput & { sort_order: number })[] {
   return cards
-    .map((card, index) => ({ ...card, sort_order: card.sort_order ?? index + 1 }))
+    .map((card, index) => ({ ...only(card, cardFields), sort_order: card.sort_order ?? index + 1 }))
     .toSorted((a, b) => a.sort_order - b.sort_order);
 }
 
