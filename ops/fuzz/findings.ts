@@ -14,17 +14,27 @@ const mostBytes = 20_000;
 const mostSaid = 300;
 const mostTold = 4000;
 
+/** Whether it may be for want of time. What a 500 was for is in the log, too. */
+function isLate(kind: string, what: string): boolean {
+  return /^(?:no answer|no end|stuck|500|504)$/.test(kind) || (kind === "log" && /timeout|timed ?out/i.test(what));
+}
+
 export class Findings {
   readonly #byKey = new Map<string, Finding>();
   readonly #tell: (line: string) => void;
   /** There is nothing left to try. */
   isOver = false;
+  /** The system gets too little of the processor: nobody can tell then what is late by itself. */
+  isStarved = false;
+  /** What was late in such a time, and is no finding. */
+  excused = 0;
 
   constructor(tell: (line: string) => void) {
     this.#tell = tell;
   }
 
   add(kind: string, what: string, input: Buffer = Buffer.alloc(0), said = ""): void {
+    if (this.isStarved && isLate(kind, what)) return void this.excused++;
     const key = `${kind}: ${what}`;
     const known = this.#byKey.get(key);
     if (known) return void known.times++;

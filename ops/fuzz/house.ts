@@ -51,7 +51,7 @@ export async function openHouse(known: Known): Promise<House> {
     TRUSTED_PROXIES: "127.0.0.1/32",
     LOG_LEVEL: "error",
     // The image has 112 for a process of one role; the code of all of them takes 90.
-    NODE_OPTIONS: "--max-old-space-size=160",
+    NODE_OPTIONS: "--max-old-space-size=128",
   };
   const seeded = await runFn(["seed", "crm", "--members", members], { env, within: 120_000 });
   if (seeded.code !== 0) throw new Error(`no hotel: ${seeded.stderr}`);

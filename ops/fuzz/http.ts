@@ -37,7 +37,7 @@ export class Connections {
    */
   exchange(bytes: Buffer, answers: number): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const kept = answers > 0 ? this.#idle.pop() : undefined;
+    const kept = answers > 0 ? this.#takeIdle() : undefined;
     const socket = kept ?? connect({ host: "127.0.0.1", port: this.#port, allowHalfOpen: true, noDelay: true });
     const answersHead = bytes.toString("latin1", 0, 5) === "HEAD ";
     const replies: Reply[] = [];
@@ -80,6 +80,15 @@ export class Connections {
     socket.write(bytes);
     if (answers === 0) socket.end();
     return promise;
+  }
+
+  /** One that its server has not closed meanwhile. */
+  #takeIdle(): Socket | undefined {
+    for (let socket = this.#idle.pop(); socket; socket = this.#idle.pop()) {
+      if (!socket.readableEnded && !socket.destroyed) return socket;
+      socket.destroy();
+    }
+    return undefined;
   }
 
   close(): void {

@@ -75,12 +75,21 @@ async function main(options: Options): Promise<number> {
       door,
       { ...result, ...tally?.summary },
     ]);
-    console.log(JSON.stringify({ seed, peakMb, refused, ...Object.fromEntries(figures), findings: findings.all }));
+    console.log(
+      JSON.stringify({
+        seed,
+        peakMb,
+        refused,
+        excused: findings.excused,
+        ...Object.fromEntries(figures),
+        findings: findings.all,
+      }),
+    );
   } else {
     for (const { tally } of Object.values(done)) if (tally) console.log(tally.table());
     console.log(
       findings.report(
-        `Replay: npm run fuzz -- --seed ${seed}. Memory at most ${peakMb} MB; ${refused} calls waited in vain for the database.`,
+        `Replay: npm run fuzz -- --seed ${seed}. Memory at most ${peakMb} MB; ${refused} calls waited in vain for the database, ${findings.excused} for the processor.`,
       ),
     );
   }

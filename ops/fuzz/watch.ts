@@ -9,6 +9,9 @@ const mostMb = 400;
 /** Most processor time of its one thread without an answer to anybody, in milliseconds. */
 const mostBusyMs = 3000;
 const everyMs = 200;
+/** It is starved when it waited for the processor for more than this share of the last seconds; in milliseconds. */
+const mostWaiting = 0.5;
+const windowMs = 15_000;
 /** How many looks at the process for one at the log. */
 const looks = 25;
 
@@ -43,6 +46,7 @@ export function watch(system: System, findings: Findings, pulse: () => number): 
   };
   const watching = (async () => {
     let before = { pulse: pulse(), cpuMs: 0 };
+    const waits: { at: number; ms: number }[] = [];
     for (let look = 1; !stopping.signal.aborted; look++) {
       const mb = await memoryOf(pid);
       if (mb === 0) {
@@ -51,7 +55,11 @@ export function watch(system: System, findings: Findings, pulse: () => number): 
       }
       watched.peakMb = Math.max(watched.peakMb, mb);
       if (mb > mostMb) findings.add("memory", `more than ${mostMb} MB`);
-      const now = { pulse: pulse(), cpuMs: await busyMs(pid) };
+      const { cpuMs, waitedMs } = await timesOf(pid);
+      waits.push({ at: performance.now(), ms: waitedMs });
+      while ((waits[1]?.at ?? Infinity) < performance.now() - windowMs) waits.shift();
+      findings.isStarved = shareOf(waits) > mostWaiting;
+      const now = { pulse: pulse(), cpuMs };
       if (now.pulse !== before.pulse) before = now;
       else if (now.cpuMs - before.cpuMs > mostBusyMs) {
         findings.add("busy", `more than ${mostBusyMs} ms of its thread without an answer`);
@@ -76,11 +84,17 @@ async function memoryOf(pid: number): Promise<number> {
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
 }
 
-/** Processor time of its main thread, in milliseconds (proc(5): utime and stime, in hundredths of a second). */
-async function busyMs(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8").catch(() => "");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
+/** How long its main thread ran, and waited for its turn, in milliseconds (schedstat: nanoseconds of both). */
+async function timesOf(pid: number): Promise<{ cpuMs: number; waitedMs: number }> {
+  const stat = await readFile(`/proc/${pid}/task/${pid}/schedstat`, "utf8").catch(() => "");
+  const [cpu = 0, waited = 0] = stat.split(" ").map((field) => Number(field) / 1e6);
+  return { cpuMs: cpu, waitedMs: waited };
+}
+
+/** Of the time between the first and the last look, how much it waited. */
+function shareOf(waits: readonly { at: number; ms: number }[]): number {
+  const [first, last] = [waits[0], waits.at(-1)];
+  return first && last && last.at > first.at ? (last.ms - first.ms) / (last.at - first.at) : 0;
 }
 
 /** What is the same whenever it happens again. */

@@ -21,7 +21,7 @@ export async function fuzzSmtp(trial: Trial): Promise<Done> {
       known.add("mail", id);
     }
     for (const [, code = ""] of text.matchAll(/^(\d{3}) /gm)) codes[code] = (codes[code] ?? 0) + 1;
-    if (overdue) findings.add("no end", session.what, session.bytes);
+    if (overdue) findings.add("no end", session.what, session.bytes, text.slice(-300));
     const isGreeted = text.startsWith("220") || text.startsWith("4");
     if (!isGreeted) findings.add("no greeting", text.slice(0, 100), session.bytes);
     const fault = faultOf(text);
