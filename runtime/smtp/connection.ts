@@ -1,6 +1,7 @@
 /** smtp-server with one client, and what it leaves open: a greeting at once, exact status codes, and rules of RFCs. */
 import type { Socket } from "node:net";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
+import { Parser } from "./parser.ts";
 import { SmtpRefusal } from "./reply.ts";
 import type { Server } from "./server.ts";
 
@@ -45,6 +46,14 @@ export class Connection extends SMTPConnection {
     } else if (this.#server.rules.trusts(this.remoteAddress)) {
       this.connectionReady();
     }
+  }
+
+  /** As smtp-server's own, but for whose it is. Also called by its constructor. */
+  override ["_createParser"](): Parser {
+    const parser = new Parser({ maxCommandLength: this["_server"].options.maxCommandLength });
+    parser.oncommand = (command, callback) => this["_onCommand"](command, callback);
+    parser.on("error", ({ message }) => this.send(421, `Error: ${message}`));
+    return parser;
   }
 
   override connectionReady(next?: () => void): void {
