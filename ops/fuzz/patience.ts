@@ -31,7 +31,10 @@ export class Patience {
       const most = isPassed ? this.#usualMs * Math.max(1, answers) : mostMs;
       if (performance.now() - at > most) overdue();
     }, lookMs);
+    let isOver = false;
     return () => {
+      if (isOver) return;
+      isOver = true;
       clearInterval(timer);
       this.#waiting--;
       this.#ended++;

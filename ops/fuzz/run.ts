@@ -89,7 +89,7 @@ async function main(options: Options): Promise<number> {
     for (const { tally } of Object.values(done)) if (tally) console.log(tally.table());
     console.log(
       findings.report(
-        `Replay: npm run fuzz -- --seed ${seed}. Memory at most ${peakMb} MB; ${refused} calls waited in vain for the database, ${findings.excused} for the processor.`,
+        `Replay: npm run fuzz -- --seed ${seed}. Memory at most ${peakMb} MB; ${refused} calls were put off with 503, ${findings.excused} waited in vain for the processor.`,
       ),
     );
   }

@@ -15,16 +15,16 @@ const windowMs = 15_000;
 /** How many looks at the process for one at the log. */
 const looks = 25;
 
-/** Of a call that was answered with 503, which is no finding: the connections to the database were busy for too long. */
+/** A call that was answered with 503, which is no finding, or why: the connections to the database were busy for too long. */
 const refusals =
-  /timeout exceeded when trying to connect|PostgreSQL is away Error: (?:timeout|Connection terminated due to connection timeout)/;
+  / call failed (?:service_unavailable|overloaded) |PostgreSQL is away +Error: (?:timeout|Connection terminated due to connection timeout)/;
 
 /** What was thrown as a problem, such as 503 for too much at once; and what is no message of a queue is to be told. */
 const meant = / Problem: |A message is given up (?:invalid_message|not JSON)/;
 
 export interface Watched {
   peakMb: number;
-  /** How often it was told that the database could not be had. */
+  /** How many calls were answered with 503, or had to be. */
   refused: number;
 }
 
@@ -104,9 +104,12 @@ function complaint(line: string): string {
       msg,
       function: name,
       reason = "",
+      code = "",
       err,
-    } = JSON.parse(line) as { msg?: string; function?: string; reason?: string; err?: { stack?: string } };
-    return `${name ?? ""} ${msg ?? ""} ${reason}${err?.stack?.split("\n").slice(0, 3).join(" | ") ?? ""}`;
+    } = JSON.parse(line) as Partial<Record<"msg" | "function" | "reason" | "code", string>> & {
+      err?: { stack?: string };
+    };
+    return `${name ?? ""} ${msg ?? ""} ${reason}${code} ${err?.stack?.split("\n").slice(0, 3).join(" | ") ?? ""}`;
   } catch {
     return line.slice(0, 300);
   }

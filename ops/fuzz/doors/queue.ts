@@ -33,6 +33,8 @@ export async function fuzzQueue(trial: Trial): Promise<Done> {
   const { house, known, random, limits, findings } = trial;
   const connection = await connect(house.rabbitUrl);
   const channel = await connection.createConfirmChannel();
+  // What the doors before have left to do is none of it.
+  await emptied(channel, findings);
   const pace = new Pace("messages of the queues", limits, trial);
   const done = await pace.run(1, async (index) => {
     send(channel, known, random.fork(`message ${index}`));
