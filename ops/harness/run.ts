@@ -10,7 +10,7 @@ import { startPostgres, startRabbit, startRedis, type Server } from "./services.
 import { databasePrefix, testPostgres, type SharedServers } from "./test.ts";
 import { readTotals, type Totals } from "./totals.ts";
 
-const atOnce = 3; // most of their time tests wait for others
+const atOnce = 2;
 const fileLimit = 180; // seconds
 
 interface Run {
