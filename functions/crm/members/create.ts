@@ -3,7 +3,8 @@ import { user } from "#lib/crm/access.ts";
 import { createMember, readMember } from "#lib/crm/members/members.ts";
 import { alreadyThere } from "#lib/crm/problems.ts";
 import { saying } from "../_api.ts";
-import { MemberInfo, memberInfo, MemberSettings } from "./_member.ts";
+import { MemberInfo, memberInfo } from "./_member.ts";
+import { MemberSettings } from "./_settings.ts";
 
 export default saying("Member created successfully")
   .post("/api/v1/members", {

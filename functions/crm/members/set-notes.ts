@@ -4,7 +4,7 @@ import { anyUser } from "#lib/crm/access.ts";
 import { setNotes } from "#lib/crm/members/members.ts";
 import { memberNotFound } from "#lib/crm/problems.ts";
 import { IdOf, Nothing, OrNull, saying } from "../_api.ts";
-import { Notes } from "./_member.ts";
+import { Notes } from "./_settings.ts";
 
 export default saying("Notes updated successfully")
   .put("/api/v1/members/:id/notes", {

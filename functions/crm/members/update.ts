@@ -3,7 +3,8 @@ import { user } from "#lib/crm/access.ts";
 import { readMember, updateMember } from "#lib/crm/members/members.ts";
 import { alreadyThere, memberNotFound } from "#lib/crm/problems.ts";
 import { IdOf, saying } from "../_api.ts";
-import { MemberInfo, memberInfo, MemberSettings } from "./_member.ts";
+import { MemberInfo, memberInfo } from "./_member.ts";
+import { MemberSettings } from "./_settings.ts";
 
 export default saying("Member updated successfully")
   .put("/api/v1/members/:id", {

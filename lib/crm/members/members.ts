@@ -24,6 +24,11 @@ export interface MemberRow extends ListedRow {
   total_orders: number;
 }
 
+/** What an order of his came to, rounded to cents; 0 without any. */
+export function averageSpent({ total_amount, total_orders }: Pick<MemberRow, "total_amount" | "total_orders">): number {
+  return total_orders === 0 ? 0 : Math.round((total_amount / total_orders) * 100) / 100;
+}
+
 /** Throws `member_not_found`. */
 export async function readMember({ db }: Pick<Context, "db">, id: number): Promise<MemberRow> {
   const { rows } = await db.query<MemberRow>(
