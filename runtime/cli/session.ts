@@ -32,7 +32,7 @@ export async function openSession(folder: string): Promise<Session> {
 }
 
 /** Milliseconds that closing may take: whatever hangs, a process that is told to stop ends. */
-const closeMs = 15_000;
+const longestClose = 15_000;
 
 export interface Opened {
   config: unknown;
@@ -45,11 +45,15 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-/** Reads the configuration and opens the resources. What was opened is closed again when a later part fails. */
+/**
+ * Reads the configuration and opens the resources. What was opened is closed again when a later part fails. `closeMs`: the
+ * milliseconds that closing may take.
+ */
 export async function openHouse(
   house: AnyHouse,
   purpose: Opening["purpose"],
   config = house.readConfig(process.env),
+  { closeMs = longestClose } = {},
 ): Promise<Opened> {
   const log = houseLog(house, config, purpose);
   const metrics = new Metrics();
