@@ -19,7 +19,7 @@ import { openApiLog } from "./lib/resources/api-log.ts";
 import { openAttachments } from "./lib/resources/attachments.ts";
 import { openRabbitBroker } from "./lib/resources/broker/rabbitmq.ts";
 import { noCache, openRedisCache } from "./lib/resources/cache.ts";
-import { isUnavailable, openDatabase, type Database } from "./lib/resources/database.ts";
+import { isOverdue, isUnavailable, openDatabase, type Database } from "./lib/resources/database.ts";
 import { openDeployments } from "./lib/resources/deployments.ts";
 import { openEmbeddedPostgres } from "./lib/resources/embedded-postgres.ts";
 import { openEntities } from "./lib/resources/entity-manager.ts";
@@ -240,7 +240,10 @@ export default defineHouse({
     broker: resources.broker,
     deploys: { store: resources.deployments, ...resources.config.deploys },
     claimTick: (name, at) => claimTick(resources.db, name, at),
-    translate: (error) => (isUnavailable(error) ? problems.unavailable({ cause: error }) : undefined),
+    translate(error) {
+      if (isUnavailable(error)) return problems.unavailable({ cause: error });
+      return isOverdue(error) ? problems.timeLimit({ cause: error }) : undefined;
+    },
     onCall(call) {
       const row = apiLogRow(call, new Date());
       if (row) resources.apiLog.add(row);

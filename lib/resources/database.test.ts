@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { startPostgres } from "../../ops/harness/services.ts";
 import { eventually, freshDatabase } from "../../ops/harness/test.ts";
-import { isUnavailable, openDatabase, type Database, type DatabaseOptions } from "./database.ts";
+import { isOverdue, isUnavailable, openDatabase, type Database, type DatabaseOptions } from "./database.ts";
 
 const test = suite("database");
 
@@ -95,6 +95,8 @@ test("a statement that runs too long is ended, which does not mean that the data
   const database = await open(await freshDatabase(), { statementMs: 100 });
   const { error } = await failure(database.query("SELECT pg_sleep(10)"));
   assert.match(error.message, "statement timeout");
+  assert.ok(isOverdue(error));
+  assert.ok(isOverdue(new Error("of an entity", { cause: error })));
   assert.is(isUnavailable(error), false);
   assert.is(database.isUp(), true);
   await database.close();
@@ -105,6 +107,7 @@ test("with every connection busy a query is turned away within a second, and the
   const busy = [1, 2].map(() => database.query("SELECT pg_sleep(1.5)"));
   const { error, ms } = await failure(database.query("SELECT 1"));
   assert.ok(isUnavailable(error), String(error));
+  assert.is(isOverdue(error), false);
   assert.ok(ms < 1000, `took ${ms} ms`);
   assert.is(database.isUp(), true);
   await Promise.all(busy);

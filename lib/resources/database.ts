@@ -14,7 +14,7 @@ import type { Logger } from "pino";
 import { openBatcher, type Batcher } from "./batch.ts";
 import { isUnavailable } from "./unavailable.ts";
 
-export { isUnavailable } from "./unavailable.ts";
+export { isOverdue, isUnavailable } from "./unavailable.ts";
 export { isRowsFault, type Statement } from "./batch.ts";
 
 export interface DatabaseOptions {

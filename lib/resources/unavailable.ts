@@ -1,4 +1,4 @@
-/** Tells "PostgreSQL is away" from every other error. */
+/** Tells "PostgreSQL is away" and "PostgreSQL took too long" from every other error. */
 
 const networkCodes = new Set(
   "ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH EHOSTDOWN ENOTFOUND EAI_AGAIN".split(
@@ -12,7 +12,7 @@ const pgSays =
 
 /**
  * Whether the error, or one that caused it, means that the database could not be reached or went away: try again later.
- * A statement that was under way may or may not have been committed. A statement's own time limit (57014) does not count.
+ * A statement that was under way may or may not have been committed. A statement's own time limit does not count.
  */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
@@ -24,4 +24,10 @@ export function isUnavailable(error: unknown): boolean {
   if (/^(57P0[1-3]|08...|53300)$/.test(code)) return true;
   if (code === "" && pgSays.test(error.message)) return true;
   return error.cause !== undefined && isUnavailable(error.cause);
+}
+
+/** Whether a statement was ended (57014), as it is at its time limit: what it asks for, or waits for, takes too long. */
+export function isOverdue(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ("code" in error && error.code === "57014") || isOverdue(error.cause);
 }

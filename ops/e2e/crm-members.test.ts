@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { eventually } from "../harness/eventually.ts";
 import { dataOf, Exactly, PageOf, problemOf, type Crm, type CrmPerson } from "./crm.ts";
 import { Detail, ming, startMembers, TagOfMember, Text, type members } from "./crm-members.fixture.ts";
 
@@ -238,6 +239,24 @@ story("notes are everybody's; a member's data are not customer service's", async
   problemOf(await crm.post("/members", ming, { token }), 403);
   problemOf(await crm.delete(`/members/${id}`, { token }), 403);
   problemOf(await crm.get("/members", { token: null }), 401);
+});
+
+story("what waits for another longer than the database lets it is answered so, and the system goes on", async () => {
+  const { id } = await api.add(ming);
+  const { database } = crm;
+  await database.query("BEGIN");
+  await database.query("SELECT FROM members WHERE id = $1 FOR UPDATE", [id]);
+  const answer = crm.put(`/members/${id}`, { notes: "waits" });
+  const cancelled = async () =>
+    (
+      await database.query(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+      )
+    ).rowCount === 1;
+  await eventually(cancelled, { what: "the request waits for the row, and is ended as at its limit" });
+  assert.is(problemOf(await answer, 504).message, "The call took longer than its time limit");
+  await database.query("ROLLBACK");
+  assert.is(dataOf(await crm.put(`/members/${id}`, { notes: "served" }), Detail).notes, "served");
 });
 
 story.run();

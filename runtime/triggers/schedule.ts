@@ -129,7 +129,8 @@ async function run(host: Host, slot: ScheduleSlot, at: Date): Promise<void> {
     outcome = "failed";
     const known = error instanceof Problem ? error : host.translate(error);
     slot.stats.failed(known?.code ?? problems.internal.code);
-    if (host.translate(error)) ctx.log.warn({ err: error }, `${slot.name} skipped a tick: a service is away`);
+    if (host.translate(error)?.status === 503)
+      ctx.log.warn({ err: error }, `${slot.name} skipped a tick: a service is away`);
     else {
       version.faults++;
       ctx.log.error({ err: error }, `${slot.name} failed`);
