@@ -1,12 +1,12 @@
 /** Turns a function file into a running module: bundled with the `lib/` code it imports, loaded, and forgotten. */
-import { createHash } from "node:crypto";
 import { createRequire, registerHooks } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { setFlagsFromString } from "node:v8";
-import { build, stop, type BuildFailure, type OutputFile, type Plugin } from "esbuild";
+import { build, stop, type BuildFailure, type Metafile, type OutputFile, type Plugin } from "esbuild";
 import { isFunction } from "../function.ts";
 import { isEsModule } from "../packages/es-module.ts";
+import { openBundleCache, sha256 } from "./bundle-cache.ts";
 import type { FoundFile } from "./discover.ts";
 import type { Loaded } from "./slot.ts";
 
@@ -17,6 +17,7 @@ export interface Bundle {
   map: string;
   /** SHA-256 of `code`, in hex. */
   hash: string;
+  /** All files that it is made of, those among them that left nothing in it: relative to the root. */
   inputs: string[];
 }
 
@@ -74,9 +75,26 @@ function external(root: string): Plugin {
 
 /**
  * Bundles function files, each into a module of its own. A file that does not build becomes a fault and does not
- * stop the others. About 3 ms a function; ten times that for the first, which starts esbuild.
+ * stop the others. What was bundled before, and is as it was, is taken from there.
  */
 export async function bundle(root: string, files: readonly FoundFile[]): Promise<Bundled> {
+  const cache = openBundleCache(root);
+  const bundles = new Map<string, Bundle>();
+  const changed: FoundFile[] = [];
+  const found = await Promise.all(files.map(async (file) => [file, await cache.find(file.name)] as const));
+  for (const [file, kept] of found) {
+    if (kept) bundles.set(file.name, kept);
+    else changed.push(file);
+  }
+  const builtAt = Date.now();
+  const built = await buildEach(root, changed);
+  for (const [name, made] of built.bundles) bundles.set(name, made);
+  await Promise.all([...built.bundles].map(([name, made]) => cache.keep(name, made, builtAt)));
+  return { bundles, faults: built.faults };
+}
+
+/** About 3 ms a function; ten times that for the first, which starts esbuild. */
+async function buildEach(root: string, files: readonly FoundFile[]): Promise<Bundled> {
   try {
     return { bundles: await bundleAll(root, files), faults: [] };
   } catch (error) {
@@ -85,7 +103,7 @@ export async function bundle(root: string, files: readonly FoundFile[]): Promise
   }
   const bundles = new Map<string, Bundle>();
   const faults: Fault[] = [];
-  for (const part of await Promise.all(files.map((file) => bundle(root, [file])))) {
+  for (const part of await Promise.all(files.map((file) => buildEach(root, [file])))) {
     for (const [name, made] of part.bundles) bundles.set(name, made);
     faults.push(...part.faults);
   }
@@ -121,15 +139,27 @@ async function bundleAll(root: string, files: readonly FoundFile[]): Promise<Map
   for (const { name } of files) {
     const path = `${name.split("/").join(sep)}.js`;
     const code = byPath.get(path) ?? "";
-    const output = result.metafile.outputs[`${name}.js`];
+    const entry = result.metafile.outputs[`${name}.js`]?.entryPoint;
     bundles.set(name, {
       code,
       map: byPath.get(`${path}.map`) ?? "",
-      hash: createHash("sha256").update(code).digest("hex"),
-      inputs: Object.keys(output?.inputs ?? {}).filter((input) => !input.startsWith("es-package:")),
+      hash: sha256(code),
+      inputs: entry === undefined ? [] : inputsOf(result.metafile, entry),
     });
   }
   return bundles;
+}
+
+/** The files that a bundle is made of. Of a file that left nothing in it (one that only passes on what others export) the output says nothing. */
+function inputsOf({ inputs }: Metafile, entry: string): string[] {
+  const found = new Set<string>();
+  const waiting = [entry];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (found.has(file)) continue;
+    found.add(file);
+    for (const { path, external = false } of inputs[file]?.imports ?? []) if (!external) waiting.push(path);
+  }
+  return [...found].filter((input) => !input.startsWith("es-package:"));
 }
 
 function faultsOf(error: unknown, file: string): Fault[] {
