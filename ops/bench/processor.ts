@@ -1,4 +1,5 @@
 /** Who uses the machine's processors while something is measured. */
+import { hash } from "node:crypto";
 import { number, type Row, type Sample } from "./measure.ts";
 import { cpuSeconds, machineCpuSeconds, treeCpuSeconds } from "./processes.ts";
 
@@ -51,6 +52,19 @@ export function usageRows(usages: readonly Usage[], count: number, unit: string)
     ratio: "",
     target: "",
   }));
+}
+
+const piece = Buffer.alloc(4 * 2 ** 20);
+
+/**
+ * Milliseconds of processor time for a piece of work that is always the same, 4 MB of SHA-256. When that grows, the
+ * machine itself has become slower, as one that is shared does by the hour.
+ */
+export function pieceMs(): number {
+  const before = process.threadCpuUsage();
+  hash("sha256", piece);
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / 1000;
 }
 
 export const usageSample = (usages: readonly Usage[]): Sample =>

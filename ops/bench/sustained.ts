@@ -7,7 +7,7 @@ import { watch, type Course } from "./course.ts";
 import { number, type Plan, type Report, type Row, type Sample } from "./measure.ts";
 import { askAtPace, percentiles } from "./pace.ts";
 import { treeBytes } from "./processes.ts";
-import { startMeter, usageRows, usageSample, type Usage } from "./processor.ts";
+import { pieceMs, startMeter, usageRows, usageSample, type Usage } from "./processor.ts";
 import { profiled } from "./profile.ts";
 import { reconcile } from "./reconcile.ts";
 import { inImage, mail, roles, startServers, until, type System } from "./system.ts";
@@ -118,6 +118,11 @@ function report({ rate, minutes }: Plan, { replies, sent, course, usages, mails 
       memory("API", "apiMb"),
       memory("worker", "workerMb"),
       ...usageRows(usages, mails, "mail"),
+      row(
+        `  processor time of a fixed piece of work, first and last ${window}`,
+        `${ends("pieceMs")} ms, most ${number(course.most("pieceMs"))}`,
+        "flat",
+      ),
     ],
     samples: { replies: [replies], sent: [sent], course: course.samples, processorSeconds: [usageSample(usages)] },
   };
@@ -147,6 +152,7 @@ async function look({ system, api, worker, accepted, latest }: Seen): Promise<Sa
     // One may be with the provider before its reply is with us.
     underWay: Math.max(0, accepted.length - delivered),
     acceptP99Ms: percentiles(latest.splice(0))["p99Ms"] ?? NaN,
+    pieceMs: pieceMs(),
   };
 }
 
