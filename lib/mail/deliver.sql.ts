@@ -40,6 +40,13 @@ export interface ClaimedAttachment {
   storage_path: string;
 }
 
+/**
+ * A mail's status, in a way that no index is taken for it: a mail is looked up by its id. The partial indexes of queued and
+ * of processing mail look small to the planner, but each mail leaves a dead entry in them until the next vacuum, and to
+ * find one mail it would read through all of those.
+ */
+const statusOfMail = "mails.status || ''";
+
 /** Takes the lease on each mail whose turn this attempt is, and returns the mail. None: not ours to send. */
 export const claimMails: Statement<ClaimRow, Claimed> = {
   name: "claim_mails",
@@ -51,7 +58,7 @@ export const claimMails: Statement<ClaimRow, Claimed> = {
       status = 'processing', attempt = input.attempt, updated_at = now(),
       lease_until = now() + interval '${leaseSeconds} seconds'
     FROM input
-    WHERE mails.id = input.id AND mails.status = 'queued' AND mails.attempt = input.attempt - 1
+    WHERE mails.id = input.id AND ${statusOfMail} = 'queued' AND mails.attempt = input.attempt - 1
     RETURNING input.i, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, headers, names, subject, body,
       html, created_at, client_id, source, retry_count, relay,
       (SELECT jsonb_agg(jsonb_build_object('filename', filename, 'content_type', content_type, 'content_id', content_id,
@@ -97,6 +104,6 @@ export const settleMails: Statement<SettleRow, { i: number }> = {
       due_at = now() + make_interval(secs => input.delay_ms / 1000.0
         + CASE WHEN input.published THEN ${publishGraceSeconds} ELSE 0 END)
     FROM input
-    WHERE mails.id = input.id AND mails.status = 'processing' AND mails.attempt = input.attempt
+    WHERE mails.id = input.id AND ${statusOfMail} = 'processing' AND mails.attempt = input.attempt
     RETURNING input.i`,
 };
