@@ -48,10 +48,17 @@ interface Group {
   preparedName: string;
   waiting: Call[];
   underWay: number;
+  /** A batch is about to leave. */
   scheduled: boolean;
+  /** Runs while a few wait for the batch under way. */
+  patience: NodeJS.Timeout | undefined;
 }
 
 const lanes = 2;
+/** How many calls are worth a second batch beside one under way, which costs a statement and a commit more. */
+const worthALane = 16;
+/** How long fewer wait for the one under way, in ms: should it wait for a lock, they shall not. */
+const patienceMs = 20;
 /** Characters of JSON after which a batch is full: one huge mail must not hold up, or be held up by, 499 others. */
 const maxCharacters = 4_000_000;
 
@@ -67,24 +74,30 @@ export function openBatcher(run: Run, isLost: (error: unknown) => boolean): Batc
     if (preparedName === undefined) preparedNames.set(statement, (preparedName = prepare(statement)));
     const known = groups.get(preparedName);
     if (known) return known;
-    const group: Group = { statement, preparedName, waiting: [], underWay: 0, scheduled: false };
+    const group: Group = { statement, preparedName, waiting: [], underWay: 0, scheduled: false, patience: undefined };
     groups.set(preparedName, group);
     return group;
   }
 
-  /** The first call leaves at the end of this microtask turn; with a batch under way, all of this turn of the event loop leave together. */
   function schedule(group: Group): void {
-    if (group.scheduled || group.waiting.length === 0 || group.underWay >= lanes) return;
+    if (group.waiting.length === 0 || group.underWay >= lanes) return;
+    if (group.underWay === 0 || group.waiting.length >= worthALane) leave(group);
+    else group.patience ??= setTimeout(leave, patienceMs, group);
+  }
+
+  /** The first call leaves at the end of this microtask turn; with a batch under way, all of this turn of the event loop leave together. */
+  function leave(group: Group): void {
+    if (group.scheduled) return;
     group.scheduled = true;
-    const leave = () => {
-      group.scheduled = false;
-      void send(group);
-    };
-    if (group.underWay === 0) queueMicrotask(leave);
-    else setImmediate(leave);
+    if (group.underWay === 0) queueMicrotask(() => void send(group));
+    else setImmediate(() => void send(group));
   }
 
   async function send(group: Group): Promise<void> {
+    group.scheduled = false;
+    clearTimeout(group.patience);
+    group.patience = undefined;
+    if (group.waiting.length === 0) return; // they went with a connection that was lost
     const calls = take(group);
     group.underWay++;
     schedule(group);
