@@ -54,17 +54,20 @@ export function usageRows(usages: readonly Usage[], count: number, unit: string)
   }));
 }
 
-const piece = Buffer.alloc(4 * 2 ** 20);
+const piece = Buffer.alloc(2 ** 20);
+const pieces = 5;
 
 /**
- * Milliseconds of processor time for a piece of work that is always the same, 4 MB of SHA-256. When that grows, the
- * machine itself has become slower, as one that is shared does by the hour.
+ * Milliseconds for a piece of work that is always the same, 1 MB of SHA-256: the least of a few, so that it does not count
+ * who else wanted the processor. When it grows, the machine itself has become slower, as one that is shared does by the hour.
  */
 export function pieceMs(): number {
-  const before = process.threadCpuUsage();
-  hash("sha256", piece);
-  const { user, system } = process.threadCpuUsage(before);
-  return (user + system) / 1000;
+  const took = Array.from({ length: pieces }, () => {
+    const began = performance.now();
+    hash("sha256", piece);
+    return performance.now() - began;
+  });
+  return Math.min(...took);
 }
 
 export const usageSample = (usages: readonly Usage[]): Sample =>

@@ -119,7 +119,7 @@ function report({ rate, minutes }: Plan, { replies, sent, course, usages, mails 
       memory("worker", "workerMb"),
       ...usageRows(usages, mails, "mail"),
       row(
-        `  processor time of a fixed piece of work, first and last ${window}`,
+        `  time of a fixed piece of work, first and last ${window}`,
         `${ends("pieceMs")} ms, most ${number(course.most("pieceMs"))}`,
         "flat",
       ),
