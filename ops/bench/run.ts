@@ -90,19 +90,16 @@ async function main(): Promise<number> {
     profile: options.profile,
     tell,
   };
-  const { rounds, seconds, workers, mails, members, minutes, rate } = plan;
-  const isWhole = [rounds, seconds, workers, mails, members, minutes, rate].every(
-    (value) => Number.isInteger(value) && value > 0,
-  );
-  if (chosen.length === 0 || chosen.length < only.length || !isWhole) {
-    tell(help);
+  const fault = faultOf(plan, only);
+  if (fault !== undefined) {
+    tell(`${fault}. See npm run bench -- --help`);
     return 64;
   }
   await installGenerator(tell);
   const rows: Row[] = [];
   const samples: Record<string, Report["samples"]> = {};
   for (const [name, measure] of chosen) {
-    tell(once.has(name) ? `${name}: once` : `${name}: ${rounds} rounds of ${seconds} s each`);
+    tell(once.has(name) ? `${name}: once` : `${name}: ${plan.rounds} rounds of ${plan.seconds} s each`);
     const report = await measure(plan);
     rows.push(...report.rows);
     samples[name] = report.samples;
@@ -120,6 +117,17 @@ async function main(): Promise<number> {
   );
   if (options.save) await save(result);
   return 0;
+}
+
+/** What is wrong with what was asked for, in a sentence without its full stop. */
+function faultOf(plan: Plan, only: readonly string[]): string | undefined {
+  const unknown = only.find((name) => !Object.hasOwn(measurements, name));
+  if (unknown !== undefined) return `--only: "${unknown}" is none of ${Object.keys(measurements).join(", ")}`;
+  if (!(plan.minutes > 0 && Number.isFinite(plan.minutes))) return "--minutes must be a number over 0";
+  const whole = (["rounds", "seconds", "workers", "mails", "members", "rate"] as const).find(
+    (name) => !Number.isInteger(plan[name]) || plan[name] < 1,
+  );
+  return whole && `--${whole} must be a whole number over 0`;
 }
 
 function machine(): Record<string, string> {
