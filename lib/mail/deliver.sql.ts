@@ -4,6 +4,7 @@
  * Claim and settle are fenced by the attempt number: whoever holds an older one changes nothing. A message that is
  * delivered twice, published twice or late therefore does nothing.
  */
+import { isRow, unindexed } from "../by-key.ts";
 import type { Statement } from "../resources/batch.ts";
 import { leaseSeconds, publishGraceSeconds, type MailSource, type MailStatus } from "./mail.ts";
 
@@ -40,17 +41,6 @@ export interface ClaimedAttachment {
   storage_path: string;
 }
 
-/*
- * How a mail is found: by its id, whatever the planner knows of the table. A plan is kept until the table is analysed, and
- * two others look cheaper to it, and are not: reading through the table, which was small when the first mail came; and the
- * partial indexes of queued and of processing mail, in which each mail leaves a dead entry until the next vacuum.
- */
-
-/** True of every row. It makes the planner expect one, where a hundred is what it takes a function to return. */
-const isRow = "i = abs(i)";
-/** As an expression, for which no index is taken. */
-const statusOfMail = "mails.status || ''";
-
 /** Takes the lease on each mail whose turn this attempt is, and returns the mail. None: not ours to send. */
 export const claimMails: Statement<ClaimRow, Claimed> = {
   name: "claim_mails",
@@ -63,7 +53,7 @@ export const claimMails: Statement<ClaimRow, Claimed> = {
       status = 'processing', attempt = input.attempt, updated_at = now(),
       lease_until = now() + interval '${leaseSeconds} seconds'
     FROM input
-    WHERE mails.id = input.id AND ${statusOfMail} = 'queued' AND mails.attempt = input.attempt - 1
+    WHERE mails.id = input.id AND ${unindexed("mails.status")} = 'queued' AND mails.attempt = input.attempt - 1
     RETURNING input.i, from_address, to_addresses, cc_addresses, bcc_addresses, reply_to, headers, names, subject, body,
       html, created_at, client_id, source, retry_count, relay,
       (SELECT jsonb_agg(jsonb_build_object('filename', filename, 'content_type', content_type, 'content_id', content_id,
@@ -110,6 +100,6 @@ export const settleMails: Statement<SettleRow, { i: number }> = {
       due_at = now() + make_interval(secs => input.delay_ms / 1000.0
         + CASE WHEN input.published THEN ${publishGraceSeconds} ELSE 0 END)
     FROM input
-    WHERE mails.id = input.id AND ${statusOfMail} = 'processing' AND mails.attempt = input.attempt
+    WHERE mails.id = input.id AND ${unindexed("mails.status")} = 'processing' AND mails.attempt = input.attempt
     RETURNING input.i`,
 };

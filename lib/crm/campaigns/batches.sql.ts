@@ -3,6 +3,7 @@
  *
  * Claim and settle are fenced by the attempt number, as for mails: whoever holds an older one changes nothing.
  */
+import { isRow, unindexed } from "../../by-key.ts";
 import type { Statement } from "../../resources/batch.ts";
 import { leaseSeconds, publishGraceSeconds, retryKeyHours, type Tracking } from "./campaign.ts";
 
@@ -35,13 +36,14 @@ export const claimBatches: Statement<ClaimRow, Claimed> = {
   sql: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (i int, campaign_id bigint, batch int, attempt int)
+      WHERE ${isRow}
     )
     UPDATE campaign_batches AS b SET
       state = 'sending', attempt = input.attempt, updated_at = now(),
       lease_until = now() + interval '${leaseSeconds} seconds', first_tried_at = coalesce(first_tried_at, now())
     FROM input JOIN campaigns AS c ON c.id = input.campaign_id
     WHERE b.campaign_id = input.campaign_id AND b.batch = input.batch
-      AND b.state = 'pending' AND b.attempt = input.attempt - 1
+      AND ${unindexed("b.state")} = 'pending' AND b.attempt = input.attempt - 1
       AND c.status = 'sending' AND c.paused_at IS NULL
       AND (b.first_tried_at IS NULL OR b.first_tried_at > now() - interval '${retryKeyHours} hours')
     RETURNING input.i, first_member, last_member, retry_key, tries, singly, first_tried_at = now() AS fresh, c.tracking,
@@ -117,6 +119,7 @@ export const settleBatches: Statement<SettleRow, Settled> = {
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
         i int, campaign_id bigint, batch int, attempt int, state text, tries smallint, delay_ms int, certain boolean,
         other boolean, singly boolean, error text, stop text)
+      WHERE ${isRow}
     ),
     held AS MATERIALIZED (
       SELECT input.*, b.size, b.sent_count AS had_sent, b.failed_count AS had_failed,
@@ -142,7 +145,7 @@ export const settleBatches: Statement<SettleRow, Settled> = {
         failed_count = CASE WHEN held.state IN ('failed', 'unknown') THEN b.size - told_sent ELSE told_failed END
       FROM held
       WHERE b.campaign_id = held.campaign_id AND b.batch = held.batch
-        AND b.state = 'sending' AND b.attempt = held.attempt
+        AND ${unindexed("b.state")} = 'sending' AND b.attempt = held.attempt
       RETURNING held.i, b.campaign_id, held.stop, (b.state <> 'pending')::int AS ended,
         b.sent_count - had_sent AS sent, b.failed_count - had_failed AS failed
     ),

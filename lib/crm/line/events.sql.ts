@@ -1,4 +1,5 @@
 /** The way of an event: stored, claimed, settled, many in one statement. Fenced by its attempt, as deliveries of mail are. */
+import { isRow, unindexed } from "../../by-key.ts";
 import type { Statement } from "../../resources/batch.ts";
 import type { WrittenMessage } from "../messages/written.ts";
 import type { EventContent, EventType, ReceivedEvent } from "./events.ts";
@@ -60,11 +61,12 @@ export const claimEvents: Statement<ClaimRow, ClaimedEvent> = {
   sql: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (i int, id bigint, attempt int)
+      WHERE ${isRow}
     )
     UPDATE line_events SET
       state = 'handling', attempt = input.attempt, lease_until = now() + interval '${leaseSeconds} seconds'
     FROM input
-    WHERE line_events.id = input.id AND state = 'received' AND line_events.attempt = input.attempt - 1
+    WHERE line_events.id = input.id AND ${unindexed("state")} = 'received' AND line_events.attempt = input.attempt - 1
     RETURNING input.i, event_id, type, line_uid, occurred_at, content, recorded_at IS NOT NULL AS is_recorded, member_id,
       auto_response_id, answer, answer_state`,
 };
@@ -89,12 +91,13 @@ export const settleEvents: Statement<SettleRow, { i: number }> = {
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
         i int, id bigint, attempt int, state text, answer_state text, error_code text, delay_ms int)
+      WHERE ${isRow}
     ),
     held AS MATERIALIZED (
       SELECT input.*, event.member_id, event.auto_response_id, event.answer, event.recorded_at,
              coalesce(input.answer_state, event.answer_state) AS answer_ends
       FROM line_events AS event JOIN input ON event.id = input.id AND event.attempt = input.attempt
-      WHERE event.state = 'handling' ORDER BY event.id FOR UPDATE OF event
+      WHERE ${unindexed("event.state")} = 'handling' ORDER BY event.id FOR UPDATE OF event
     ),
     written AS (
       INSERT INTO messages (member_id, content, direction, message_type, sender_type)
