@@ -39,7 +39,7 @@ export interface Running {
   end(signal: NodeJS.Signals, within: number): Promise<void>;
 }
 
-// Waits for us to be gone (its stdin closes), ends what is left, and removes our folder.
+// Waits for us to be gone (its stdin closes), ends what is left, and removes our folder, with what is mounted in it.
 const reaperScript = `
 cat >/dev/null
 alive() { kill -0 "$1" 2>/dev/null && ! grep -qs ') Z ' "/proc/$1/stat"; }
@@ -49,6 +49,7 @@ for f in "$0"/pids/*; do
   while [ $n -lt 100 ] && alive "$p"; do n=$((n+1)); sleep 0.05; done
   kill -KILL -- "-$p" 2>/dev/null
 done
+for d in "$0"/*; do mountpoint -q "$d" 2>/dev/null && umount -l "$d"; done
 for n in 1 2 3 4 5; do rm -rf "$0" && break; sleep 0.2; done`;
 
 let home: string | undefined;
