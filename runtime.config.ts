@@ -58,7 +58,7 @@ import { problems } from "./runtime/problem.ts";
 
 const root = import.meta.dirname;
 
-/** Bytes of attachments that heavy mails may have in hand together in this process: it has 256 MB for everything. */
+/** Bytes that heavy mails may weigh together in this process: it has 256 MB for everything. */
 const heavyBytes = 32 * 2 ** 20;
 
 /** Bytes of messages by SMTP that are in memory while they come in: of all, and of one. What is more waits in files. */

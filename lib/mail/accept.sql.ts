@@ -29,6 +29,7 @@ export interface MailRow {
   send_at: string | null;
   due_at: string;
   batch_id: string | null;
+  /** What it weighs: see `weightOf`. */
   attachment_bytes: number;
   /** A relay of its own, sealed for this mail. */
   relay: object | null;

@@ -90,7 +90,7 @@ export function mailRow(caller: Caller, source: MailSource, mail: Candidate, bat
     send_at: draft.sendAt?.toISOString() ?? null,
     due_at: mail.dueAt.toISOString(),
     batch_id: batchId,
-    attachment_bytes: attachmentBytes(draft),
+    attachment_bytes: weightOf(draft),
     relay: null,
     traceparent: mail.traceparent,
     attachments: draft.attachments.map(({ filename, storedAs, contentType, contentId, content }, position) => ({
@@ -109,6 +109,15 @@ export function recipientsOf({ to, cc, bcc }: Draft): string[] {
   return [...to, ...cc, ...bcc].map(({ address }) => address);
 }
 
-export function attachmentBytes({ attachments }: Draft): number {
-  return attachments.reduce((bytes, { content }) => bytes + content.sizeBytes, 0);
+/** Characters of text that weigh nothing: as many mails as a worker delivers at once may have them. */
+const lightText = 128 * 1024;
+
+/**
+ * What a mail weighs for whoever delivers it, in bytes: its attachments, of which never all is in memory, and its text,
+ * which is there twice: by itself, and in what the provider is sent.
+ */
+export function weightOf({ attachments, text = "", html = "" }: Draft): number {
+  const length = text.length + html.length;
+  const ofText = length > lightText ? 2 * length : 0;
+  return attachments.reduce((bytes, { content }) => bytes + content.sizeBytes, ofText);
 }

@@ -15,7 +15,7 @@ import { cacheStatus } from "./status.ts";
 /** How long is waited between tries while PostgreSQL is away, in milliseconds. */
 const awayPauseMs = 250;
 
-/** Attachments up to this size weigh nothing: as many as there are workers fit in everywhere. */
+/** Up to this, in bytes, a mail weighs nothing: as many as there are workers fit in everywhere. */
 const lightBytes = 256 * 1024;
 /** How long a heavy mail waits for its weight, in milliseconds. Most of its call's time is for sending it. */
 const weighMs = 15_000;

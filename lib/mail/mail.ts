@@ -10,7 +10,7 @@ export type MailSource = "api" | "smtp" | "schedule";
 /** The message on the mail queue: the database knows the rest. */
 export interface MailJob {
   mail_id: string;
-  /** Bytes of its attachments together, where it has any: so a worker knows what it weighs before it claims it. */
+  /** What it weighs, where it is not light: so a worker knows before it claims it. */
   bytes?: number;
 }
 

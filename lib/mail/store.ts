@@ -2,7 +2,7 @@
 import type { Context } from "../../runtime/context.ts";
 import type { Caller } from "../auth/caller.ts";
 import { isUnavailable } from "../resources/database.ts";
-import { attachmentBytes, type Candidate } from "./candidate.ts";
+import { weightOf, type Candidate } from "./candidate.ts";
 import type { Allowance } from "./limits.ts";
 import { publishSoon } from "./publish.ts";
 import { cacheStatus } from "./status.ts";
@@ -73,7 +73,7 @@ function announce(ctx: Context, caller: Caller, mails: readonly Candidate[]): vo
   }
   for (const [waitMs, some] of Map.groupBy(mails, ({ publishInMs }) => publishInMs)) {
     const jobs = some.map(({ id, draft, traceparent }) => {
-      return { id, attempt: 1, bytes: attachmentBytes(draft), traceparent };
+      return { id, attempt: 1, bytes: weightOf(draft), traceparent };
     });
     if (waitMs !== undefined) publishSoon(ctx, jobs, waitMs);
   }

@@ -59,7 +59,7 @@ export function openMailMetrics(registry: Registry, weights: Weights): MailMetri
   });
   const weight: Gauge = new Gauge({
     name: "mail_weight_bytes",
-    help: "Bytes of attachments of the heavy mails that are being delivered",
+    help: "Bytes of attachments, and twice those of long texts, of the heavy mails that are being delivered",
     registers,
     collect: () => weight.set(weights.taken),
   });

@@ -1,9 +1,12 @@
-/** Many large batches at once, in a process that has as little memory as in production. */
+/** Large batches and long texts, in processes that have as little memory as in production. */
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { meetings } from "../harness/smtp-dialogue.ts";
 import { freshDatabase, freshVhost } from "../harness/test.ts";
+import { startSendGrid } from "./stand-ins/sendgrid.ts";
 import { plainMail, startSystem, stopAll, type System } from "./system.ts";
 
 const story = suite("memory of batches");
@@ -25,17 +28,20 @@ story.before(async () => {
       RABBITMQ_URL: await freshVhost(),
       MAIL_SENDER: "sandbox",
       // What sends it would share the little memory.
-      FUNCTIONS: await functionsOfApi(),
+      FUNCTIONS: await functionsBeside("mail/send-batch"),
     },
   });
 });
 
-/** Those that the image's API runs. */
-async function functionsOfApi(): Promise<string> {
+/** Those that the image runs in the container that has this one. */
+async function functionsBeside(name: string): Promise<string> {
   const compose = await readFile(join(import.meta.dirname, "../../docker-compose.yml"), "utf8");
-  const list = /FUNCTIONS: "(health,auth[^"]*)"/.exec(compose)?.[1] ?? "";
-  assert.match(list, "mail/send-batch");
-  return list.replaceAll(/\\\n\s*/g, "");
+  const lists = Array.from(compose.matchAll(/FUNCTIONS: "([^"]*)"/g), ([, list = ""]) =>
+    list.replaceAll(/\\\n\s*/g, ""),
+  );
+  const found = lists.find((list) => list.split(",").includes(name));
+  assert.ok(found, name);
+  return found;
 }
 
 story("sixteen batches of a thousand mails at once are taken one after the other, or asked to come back", async () => {
@@ -75,5 +81,35 @@ for (const [name, body] of [
     for (const { status, text } of answers) assert.ok([200, 503, 504].includes(status), text);
     assert.is((await sendBatch(body)).status, 200, "it is as well as before");
   });
+
+story("mails of 24 MB of text wait for each other at a worker, and all arrive", async () => {
+  const sendgrid = await startSendGrid();
+  const env = {
+    DATABASE_URL: await freshDatabase(),
+    RABBITMQ_URL: await freshVhost(),
+    SENDGRID_API_KEY: sendgrid.key,
+    SENDGRID_BASE_URL: sendgrid.url,
+    JWT_SECRET: randomUUID(),
+  };
+  const taking = await startSystem({
+    smtp: true,
+    env: { ...env, FUNCTIONS: "health,auth/*,mail/receive,mail/status" },
+  });
+  const { meet, part } = meetings(() => taking.smtp.port);
+  const text = `Subject: Long\r\n\r\n漢\r\n${`${"x".repeat(70)}\r\n`.repeat(340_000)}`;
+  const client = await meet();
+  const ids: string[] = [];
+  for (let count = 0; count < 5; count++) {
+    await client.begin("shop@example.com", `guest${count}@example.org`);
+    const reply = await client.message(text);
+    ids.push(/queued as ([\da-f-]{36})/.exec(reply.text)?.[1] ?? reply.text);
+  }
+  part();
+  const functions = await functionsBeside("mail/deliver");
+  await startSystem({ env: { ...env, ...small, FUNCTIONS: functions }, token: taking.token });
+  for (const id of ids) assert.is((await taking.settled(id, 60_000)).status, "sent");
+  for (const id of ids) assert.is(sendgrid.copies(id), 1);
+  await sendgrid.close();
+});
 
 story.run();
