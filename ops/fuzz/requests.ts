@@ -8,7 +8,7 @@ import { flipped, framed } from "./frames.ts";
 import { kindOfParameter, type Id, type Known } from "./known.ts";
 import { hashes, type Operation } from "./operations.ts";
 import type { People } from "./people.ts";
-import { nested, spoilt, spoiltText } from "./spoiling.ts";
+import { huge, nested, spoilt, spoiltText } from "./spoiling.ts";
 
 export interface Request {
   bytes: Buffer;
@@ -130,6 +130,8 @@ function jsonOf(good: unknown, random: Random, isSpoilt: boolean): Buffer {
   if (dice === 4) return Buffer.from(text.replace(/^\{/, '{"a":1,"a":2,"__proto__":{"x":1},'));
   if (dice === 5) return flipped(Buffer.from(text), random);
   if (dice === 6) return Buffer.from(String(spoiltText(text, random)));
+  // Each costs as much as hundreds of others.
+  if (dice === 9 && random.percent(2)) return Buffer.from(huge(value, random));
   // Each of its parts twice: the last one counts, or neither.
   if (dice === 7) return Buffer.from(text.replace(/^\{(.+)\}$/s, "{$1,$1}"));
   if (dice === 8)

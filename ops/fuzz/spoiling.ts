@@ -98,3 +98,17 @@ export function nested(random: Random): string {
   ] as const);
   return open.repeat(depth) + (random.percent(50) ? `1${close.repeat(depth)}` : "");
 }
+
+/** More text, or more values, than there is memory for, or nearly. */
+export function huge(value: unknown, random: Random): string {
+  const size = random.between(2 ** 18, 2 ** 24);
+  const piece = random.pick(["x", "字", "字x", "<", "\\"]);
+  const much = random.pick<unknown>([
+    piece.repeat(size / piece.length),
+    Array.from({ length: size / 16 }, () => random.pick(nastyValues)),
+    Array.from({ length: 1000 }, () => piece.repeat(size / 1000)),
+    Object.fromEntries(Array.from({ length: size / 32 }, (_, index) => [`${index}`, 0])),
+  ]);
+  const name = random.pick(["body", "html", "metadata", "to", "mails", "content", "name", "attachments"]);
+  return JSON.stringify(typeof value === "object" && value !== null ? { ...value, [name]: much } : much);
+}
