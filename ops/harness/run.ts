@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Client } from "pg";
+import { cacheFolder } from "../../runtime/packages/use.ts";
 import { install, mailClients, operatorTools, services, type Service } from "./install.ts";
 import { launch, ownFolder } from "./process.ts";
 import { startPostgres, startRabbit, startRedis, type Server } from "./services.ts";
@@ -31,6 +32,8 @@ const { values: options } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
+/** What one file's process has compiled, the next need not. */
+const compiled = { NODE_COMPILE_CACHE: join(cacheFolder(root), "compiled"), NODE_COMPILE_CACHE_PORTABLE: "1" };
 const tell = (line: string): void => console.error(line);
 const say = (line: string): void => (options.json ? undefined : console.log(line));
 const seconds = (since: number): number => Math.round((performance.now() - since) / 100) / 10;
@@ -125,7 +128,7 @@ async function runFile(file: string, env: SharedServers): Promise<Run> {
     command: process.execPath,
     args: [join(root, file)],
     cwd: root,
-    env: { ...inherited, NO_COLOR: "1", ...env },
+    env: { ...inherited, NO_COLOR: "1", ...compiled, ...env },
     log,
   });
   const clock = new AbortController();
