@@ -38,6 +38,8 @@ export interface Batcher {
 interface Call {
   /** The row as JSON, taken when the call was made. */
   json: string;
+  /** It fills a batch: `json` is all of its parameter. */
+  isAlone: boolean;
   /** The rows are of the type that the statement claims: only its SQL could tell. */
   resolve(rows: QueryResult["rows"]): void;
   reject(error: unknown): void;
@@ -118,9 +120,10 @@ export function openBatcher(run: Run, isLost: (error: unknown) => boolean): Batc
     batch(statement, row) {
       return new Promise((resolve, reject) => {
         // Here, so that a row that is no JSON fails alone, and so that the caller may change the row afterwards.
-        const json = joined([JSON.stringify(row)]);
+        const json = JSON.stringify(row);
         const group = groupOf(statement);
-        group.waiting.push({ json, resolve, reject });
+        const isAlone = json.length > maxCharacters;
+        group.waiting.push({ json: isAlone ? aloneOutsideHeap(json) : json, isAlone, resolve, reject });
         schedule(group);
       });
     },
@@ -149,7 +152,7 @@ function take(group: Group): Call[] {
 
 /** Settles every call, or throws an error that belongs to all of them. */
 async function answer(group: Group, calls: Call[], run: Run, deadlocks = 0): Promise<void> {
-  const values: [string] = [joined(["[", ...calls.flatMap(withIndex), "]"])];
+  const values: [string] = [parameterOf(calls)];
   try {
     const { rows } = await run({ name: group.preparedName, text: group.statement.sql, values });
     const answers = calls.map((): object[] => []);
@@ -184,20 +187,29 @@ export function isRowsFault(error: unknown): boolean {
   return /^(?:22|23|54|21000)/.test(code);
 }
 
-/** Last, so that it wins over an `i` of the row's own. */
-function withIndex({ json }: Call, i: number): string[] {
-  const comma = i === 0 ? "" : ",";
-  return json === "{}" ? [comma, `{"i":${i}}`] : [comma, json.slice(0, -1), `,"i":${i}}`];
+function parameterOf(calls: readonly Call[]): string {
+  const [first] = calls;
+  return first?.isAlone ? first.json : `[${calls.map(({ json }, i) => withIndex(json, i)).join()}]`;
 }
 
 /**
- * Beyond so many characters Node keeps a text that it decodes outside of V8's heap. A batch of a thousand mails is
- * written three times on its way to PostgreSQL: in a heap of 112 MB, 11 MB of Chinese were too much.
+ * The parameter of a batch of one large row, outside of V8's heap, where Node keeps each text of a megabyte or more that it
+ * decodes. Within it, three times what a thousand mails in Chinese came to, 11 MB, was too much for a heap of 112 MB.
  */
-const large = 2 ** 20;
+function aloneOutsideHeap(json: string): string {
+  const [start, end] = ["[", ',"i":0}]'];
+  const bytes = Buffer.from(new ArrayBuffer(start.length + Buffer.byteLength(json) - 1 + end.length));
+  bytes.write(start);
+  bytes.write(json, start.length);
+  // Over the row's last brace.
+  bytes.write(end, bytes.length - end.length);
+  const text = bytes.toString();
+  // At once, and not when the collector of garbage finds it, which does not see what lies outside of its heap.
+  bytes.buffer.transfer(0);
+  return text;
+}
 
-function joined(pieces: readonly string[]): string {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  if (length < large) return pieces.join("");
-  return Buffer.concat(pieces.map((piece) => Buffer.from(piece))).toString();
+/** Last, so that it wins over an `i` of the row's own. */
+function withIndex(json: string, i: number): string {
+  return json === "{}" ? `{"i":${i}}` : `${json.slice(0, -1)},"i":${i}}`;
 }
