@@ -26,6 +26,7 @@ export const cancelMails: Statement<CancelRow, Cancelled> = {
   sql: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (i int, id uuid, client_id text)
+      ORDER BY id
     ),
     cancelled AS (
       UPDATE mails SET status = 'cancelled', updated_at = now()

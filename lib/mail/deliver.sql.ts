@@ -47,7 +47,7 @@ export const claimMails: Statement<ClaimRow, Claimed> = {
   sql: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (i int, id uuid, attempt int)
-      WHERE ${isRow}
+      WHERE ${isRow} ORDER BY id
     )
     UPDATE mails SET
       status = 'processing', attempt = input.attempt, updated_at = now(),
@@ -86,7 +86,7 @@ export const settleMails: Statement<SettleRow, { i: number }> = {
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
         i int, id uuid, attempt int, status text, retry_count int, error_message text, delay_ms int, published boolean,
         event text, provider text, duration_ms int, code text)
-      WHERE ${isRow}
+      WHERE ${isRow} ORDER BY id
     ),
     events AS (
       INSERT INTO mail_events (mail_id, type, attempt, provider, duration_ms, code, message)
