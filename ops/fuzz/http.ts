@@ -67,7 +67,7 @@ export class Connections {
         if (answers > 0 && replies.length >= answers) return end({}, next.stays && received.length === 0);
       }
     };
-    const stopWaiting = this.#patience.begin(answers, () => end({ overdue: true }));
+    const stopWaiting = this.#patience.begin(answers, bytes.length, () => end({ overdue: true }));
     for (const event of ["error", "close", "end"]) socket.on(event, over);
     socket.on("data", (chunk: Buffer) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);

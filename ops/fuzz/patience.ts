@@ -5,6 +5,8 @@ const passing = 2000;
 /** None may take longer, however little is answered meanwhile; in milliseconds. */
 const mostMs = 60_000;
 const lookMs = 1000;
+/** What is taken beside all the rest, a piece in each turn of the event loop, takes its time; in milliseconds. */
+const perMegabyteMs = 1000;
 
 export class Patience {
   readonly #usualMs: number;
@@ -21,14 +23,15 @@ export class Patience {
     return this.#waiting === 0 ? -performance.now() : this.#ended;
   }
 
-  /** Waits for so many answers to one thing. Returns what is to be called when it has come to its end, in whatever way. */
-  begin(answers: number, overdue: () => void): () => void {
+  /** Waits for so many answers to one thing of so many bytes. Returns what is to be called when it has come to its end, in whatever way. */
+  begin(answers: number, bytes: number, overdue: () => void): () => void {
     const at = performance.now();
     const before = this.#ended;
     this.#waiting++;
     const timer = setInterval(() => {
       const isPassed = this.#ended - before >= passing;
-      const most = isPassed ? this.#usualMs * Math.max(1, answers) : mostMs;
+      const usualMs = this.#usualMs * Math.max(1, answers) + (bytes / 2 ** 20) * perMegabyteMs;
+      const most = isPassed ? usualMs : mostMs;
       if (performance.now() - at > most) overdue();
     }, lookMs);
     let isOver = false;
