@@ -1,7 +1,7 @@
 /** Metrics per function, kept as plain counters on the hot path and turned into Prometheus series when scraped. */
 import { totalmem } from "node:os";
-import { getHeapStatistics } from "node:v8";
 import { Gauge, Registry, collectDefaultMetrics, type Metric } from "prom-client";
+import { heapLimit } from "../heap.ts";
 
 /** Upper bounds in seconds: from a cached read to a slow provider. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -123,7 +123,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
     // What a container may take, where somebody has set that.
     this.gauge("process_memory_limit_bytes", "Most memory that this process may take", () => memoryLimit());
-    this.gauge("nodejs_heap_size_limit_bytes", "Most memory that V8's heap may take", () => heapLimit());
+    this.gauge("nodejs_heap_size_limit_bytes", "Most memory that V8's heap may take", () => heapLimit);
     this.#register("function_calls_total", "counter", "Calls by outcome", (stats) =>
       [...stats.outcomes].map(([outcome, value]) => ({ labels: { outcome }, value })),
     );
@@ -210,10 +210,6 @@ export class Metrics {
     // The registry needs only `name` and `get`; its type asks for one of its own classes.
     this.registry.registerMetric(metric as unknown as Metric);
   }
-}
-
-function heapLimit(): number {
-  return getHeapStatistics().heap_size_limit;
 }
 
 /** Without one, the system tells of as good as endless memory. */

@@ -1,6 +1,6 @@
 /** Takes the large strings out of a JSON text while it comes; what is left of it is small, and is parsed as ever. */
 import { randomUUID } from "node:crypto";
-import { getHeapStatistics } from "node:v8";
+import { heapLimit } from "../heap.ts";
 import type { StringSink } from "../http.ts";
 import { problems } from "../problem.ts";
 import { backslash, quote, StringDecoder } from "./json-string.ts";
@@ -20,7 +20,7 @@ const colon = 0x3a;
  * Most values in one text. Each takes some 60 bytes of V8's heap, and more where it becomes something else: of a heap limited
  * to 112 MB, as the image's is, they may take a quarter.
  */
-const mostValues = Math.min(2_000_000, Math.floor(getHeapStatistics().heap_size_limit / 640));
+const mostValues = Math.min(2_000_000, Math.floor(heapLimit / 640));
 
 /** What begins another value, outside of strings. */
 const beginsValue = new Uint8Array(256);

@@ -1,6 +1,6 @@
 /** Bytes that become a text: they grow as far as the budget lets them. */
 import { isUtf8 } from "node:buffer";
-import { getHeapStatistics } from "node:v8";
+import { heapLimit } from "../heap.ts";
 import { problems } from "../problem.ts";
 import type { MemoryShare } from "./memory-budget.ts";
 
@@ -11,7 +11,7 @@ const firstCapacity = 16 * 1024;
  * a function makes of them, are in V8's heap several times. Of one limited to 112 MB this is 13 MB: with the functions of
  * the image's API loaded, twice as much ended the process.
  */
-const most = getHeapStatistics().heap_size_limit / 16;
+const most = heapLimit / 16;
 
 export class TextBuffer {
   #bytes: Buffer<ArrayBuffer> = Buffer.from(new ArrayBuffer(0));
