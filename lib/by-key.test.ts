@@ -2,11 +2,15 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../ops/harness/context.ts";
+import { eventually } from "../ops/harness/test.ts";
 import { claimBatches, settleBatches } from "./crm/campaigns/batches.sql.ts";
 import { claimEvents, settleEvents } from "./crm/line/events.sql.ts";
+import { cancelMails } from "./mail/cancel.sql.ts";
+import { insertPlainMail } from "./mail/deliver.fixture.ts";
 import { claimMails, settleMails } from "./mail/deliver.sql.ts";
+import type { Statement } from "./resources/batch.ts";
 
-const test = suite<{ context: TestContext }>("plans of claim and settle");
+const test = suite<{ context: TestContext }>("claim and settle");
 
 test.before.each(async (state) => void (state.context = await openContext()));
 test.after.each(({ context }) => context.close());
@@ -82,6 +86,39 @@ for (const { table, statements, fill, waiting, working, done } of queues) {
       }
     });
   }
+}
+
+const mailStatements = [
+  { statement: claimMails, status: "queued", attempt: 1 },
+  { statement: settleMails, status: "processing", attempt: 0 },
+  { statement: cancelMails, status: "queued", attempt: 0 },
+] as const;
+for (const { statement, status, attempt } of mailStatements) {
+  const { name } = statement;
+  test(`${name} locks mails in the order of their ids, whatever order they come in`, async ({ context: { ctx } }) => {
+    const [low = "", high = ""] = (await Promise.all([insertPlainMail(ctx), insertPlainMail(ctx)])).toSorted();
+    await ctx.db.query("UPDATE mails SET status = $1", [status]);
+    const row = {
+      attempt,
+      client_id: null,
+      status: "sent",
+      retry_count: 0,
+      event: "sent",
+      provider: "",
+      duration_ms: 1,
+    };
+    const calls: Promise<unknown>[] = [];
+    await ctx.db.transaction(async (tx) => {
+      await tx.query("SELECT FROM mails WHERE id = $1 FOR UPDATE", [low]);
+      const rest = { ...row, error_message: null, delay_ms: 0, published: false, code: "" };
+      calls.push(...[high, low].map((id) => ctx.db.batch(statement as Statement<object, object>, { ...rest, id })));
+      await eventually(async () => (await ctx.db.query("SELECT FROM pg_locks WHERE NOT granted")).rowCount, {
+        what: "the statement waits for the first",
+      });
+      await tx.query("SELECT FROM mails WHERE id = $1 FOR UPDATE NOWAIT", [high]);
+    });
+    assert.is((await Promise.all(calls)).length, 2);
+  });
 }
 
 test.run();

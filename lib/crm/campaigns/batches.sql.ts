@@ -119,7 +119,7 @@ export const settleBatches: Statement<SettleRow, Settled> = {
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
         i int, campaign_id bigint, batch int, attempt int, state text, tries smallint, delay_ms int, certain boolean,
         other boolean, singly boolean, error text, stop text)
-      WHERE ${isRow} ORDER BY campaign_id, batch
+      WHERE ${isRow}
     ),
     held AS MATERIALIZED (
       SELECT input.*, b.size, b.sent_count AS had_sent, b.failed_count AS had_failed,

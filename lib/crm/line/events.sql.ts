@@ -91,7 +91,7 @@ export const settleEvents: Statement<SettleRow, { i: number }> = {
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS input (
         i int, id bigint, attempt int, state text, answer_state text, error_code text, delay_ms int)
-      WHERE ${isRow} ORDER BY id
+      WHERE ${isRow}
     ),
     held AS MATERIALIZED (
       SELECT input.*, event.member_id, event.auto_response_id, event.answer, event.recorded_at,
