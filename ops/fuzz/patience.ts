@@ -5,15 +5,20 @@ const passing = 2000;
 /** None may take longer, however little is answered meanwhile; in milliseconds. */
 const mostMs = 60_000;
 const lookMs = 1000;
-/** What is taken beside all the rest, a piece in each turn of the event loop, takes its time; in milliseconds. */
-const perMegabyteMs = 1000;
+
+export interface Waiting {
+  /** All has been sent: from here on the answer is waited for. */
+  sent(): void;
+  /** It has come to its end, in whatever way. */
+  end(): void;
+}
 
 export class Patience {
   readonly #usualMs: number;
   #ended = 0;
   #waiting = 0;
 
-  /** How long an answer may take, in milliseconds. */
+  /** How long an answer may take from when all has been sent, in milliseconds. */
   constructor(usualMs: number) {
     this.#usualMs = usualMs;
   }
@@ -23,24 +28,27 @@ export class Patience {
     return this.#waiting === 0 ? -performance.now() : this.#ended;
   }
 
-  /** Waits for so many answers to one thing of so many bytes. Returns what is to be called when it has come to its end, in whatever way. */
-  begin(answers: number, bytes: number, overdue: () => void): () => void {
+  /** Waits for so many answers to one thing that is being sent. */
+  begin(answers: number, overdue: () => void): Waiting {
     const at = performance.now();
-    const before = this.#ended;
+    let sent: { at: number; before: number } | undefined;
     this.#waiting++;
     const timer = setInterval(() => {
-      const isPassed = this.#ended - before >= passing;
-      const usualMs = this.#usualMs * Math.max(1, answers) + (bytes / 2 ** 20) * perMegabyteMs;
-      const most = isPassed ? usualMs : mostMs;
-      if (performance.now() - at > most) overdue();
+      const now = performance.now();
+      const isPassed = sent && this.#ended - sent.before >= passing;
+      const isLate = sent && isPassed && now - sent.at > this.#usualMs * Math.max(1, answers);
+      if (isLate || now - at > mostMs) overdue();
     }, lookMs);
     let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
-      clearInterval(timer);
-      this.#waiting--;
-      this.#ended++;
+    return {
+      sent: () => void (sent ??= { at: performance.now(), before: this.#ended }),
+      end: () => {
+        if (isOver) return;
+        isOver = true;
+        clearInterval(timer);
+        this.#waiting--;
+        this.#ended++;
+      },
     };
   }
 }

@@ -130,12 +130,12 @@ function jsonOf(good: unknown, random: Random, isSpoilt: boolean): Buffer {
   if (dice === 4) return Buffer.from(text.replace(/^\{/, '{"a":1,"a":2,"__proto__":{"x":1},'));
   if (dice === 5) return flipped(Buffer.from(text), random);
   if (dice === 6) return Buffer.from(String(spoiltText(text, random)));
-  // Each costs as much as hundreds of others.
-  if (dice === 9 && random.percent(2)) return Buffer.from(huge(value, random));
   // Each of its parts twice: the last one counts, or neither.
   if (dice === 7) return Buffer.from(text.replace(/^\{(.+)\}$/s, "{$1,$1}"));
   if (dice === 8)
     return Buffer.concat([Buffer.from(text.slice(0, -1)), Buffer.from([0xc3, 0x28, 0xff]), Buffer.from("}")]);
+  // Each costs as much as hundreds of others.
+  if (dice === 9 && random.percent(2)) return Buffer.from(huge(value, random));
   return Buffer.from(text);
 }
 
