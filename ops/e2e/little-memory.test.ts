@@ -9,7 +9,7 @@ import { freshDatabase, freshVhost } from "../harness/test.ts";
 import { startSendGrid } from "./stand-ins/sendgrid.ts";
 import { plainMail, startSystem, stopAll, type System } from "./system.ts";
 
-const story = suite("memory of batches");
+const story = suite("little memory");
 story.after(stopAll);
 
 /** As in the image. */
