@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import { client } from "#lib/auth/access.ts";
 import { readHistory } from "#lib/mail/history.ts";
 import { Paging } from "#lib/paging.ts";
+import { PlainText } from "#lib/plain-text.ts";
 import { mailApi, Status } from "./_api.ts";
 
 const Entry = Type.Object({
@@ -26,9 +27,7 @@ the end as at the start. Mail that is sent, failed or cancelled is kept for MAIL
       limit: Paging.properties.limit,
       cursor: Type.Optional(Type.String({ description: "In place of page: the next_cursor of the reply before" })),
       status: Type.Optional(Status),
-      client_id: Type.Optional(
-        Type.String({ minLength: 1, maxLength: 100, description: "Of this client only; for an admin" }),
-      ),
+      client_id: Type.Optional(PlainText({ maxLength: 100, description: "Of this client only; for an admin" })),
     }),
     returns: Type.Object({
       total: Type.Integer({ description: "Mails on all pages together" }),

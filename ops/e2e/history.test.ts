@@ -170,6 +170,7 @@ history("nonsense is refused, by the name of its field", async () => {
     ["page=1&cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "cursor"],
     ["client_id=", "client_id"],
     [`client_id=${"x".repeat(101)}`, "client_id"],
+    ["client_id=a%00b", "client_id"],
   ];
   for (const [query, field] of wrong) {
     const answer: Answer = await system.call(`/api/v1/mail/history?${query}`, { token: sales });

@@ -43,7 +43,7 @@ export class Connections {
     const replies: Reply[] = [];
     let received: Buffer = Buffer.alloc(0);
     const end = (how: Partial<Outcome>, isGood = false) => {
-      waiting.end();
+      stopWaiting();
       socket.removeAllListeners();
       socket.on("error", () => {});
       if (isGood) this.#idle.push(socket);
@@ -53,7 +53,7 @@ export class Connections {
     const over = () => {
       // A connection that the server had given up meanwhile says nothing of this request.
       if (!kept || replies.length > 0 || received.length > 0) return end({ closed: true });
-      waiting.end();
+      stopWaiting();
       socket.removeAllListeners();
       socket.on("error", () => {}).destroy();
       void this.exchange(bytes, answers).then(resolve);
@@ -67,7 +67,7 @@ export class Connections {
         if (answers > 0 && replies.length >= answers) return end({}, next.stays && received.length === 0);
       }
     };
-    const waiting = this.#patience.begin(answers, () => end({ overdue: true }));
+    const stopWaiting = this.#patience.begin(answers, () => end({ overdue: true }));
     for (const event of ["error", "close", "end"]) socket.on(event, over);
     socket.on("data", (chunk: Buffer) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
@@ -77,7 +77,7 @@ export class Connections {
         end({ broken: String(error) });
       }
     });
-    socket.write(bytes, () => waiting.sent());
+    socket.write(bytes);
     if (answers === 0) socket.end();
     return promise;
   }

@@ -6,19 +6,12 @@ const passing = 2000;
 const mostMs = 60_000;
 const lookMs = 1000;
 
-export interface Waiting {
-  /** All has been sent: from here on the answer is waited for. */
-  sent(): void;
-  /** It has come to its end, in whatever way. */
-  end(): void;
-}
-
 export class Patience {
   readonly #usualMs: number;
   #ended = 0;
   #waiting = 0;
 
-  /** How long an answer may take from when all has been sent, in milliseconds. */
+  /** How long an answer may take, in milliseconds. */
   constructor(usualMs: number) {
     this.#usualMs = usualMs;
   }
@@ -28,27 +21,23 @@ export class Patience {
     return this.#waiting === 0 ? -performance.now() : this.#ended;
   }
 
-  /** Waits for so many answers to one thing that is being sent. */
-  begin(answers: number, overdue: () => void): Waiting {
+  /** Waits for so many answers to one thing. Returns what is to be called when it has come to its end, in whatever way. */
+  begin(answers: number, overdue: () => void): () => void {
     const at = performance.now();
-    let sent: { at: number; before: number } | undefined;
+    const before = this.#ended;
     this.#waiting++;
     const timer = setInterval(() => {
-      const now = performance.now();
-      const isPassed = sent && this.#ended - sent.before >= passing;
-      const isLate = sent && isPassed && now - sent.at > this.#usualMs * Math.max(1, answers);
-      if (isLate || now - at > mostMs) overdue();
+      const isPassed = this.#ended - before >= passing;
+      const most = isPassed ? this.#usualMs * Math.max(1, answers) : mostMs;
+      if (performance.now() - at > most) overdue();
     }, lookMs);
     let isOver = false;
-    return {
-      sent: () => void (sent ??= { at: performance.now(), before: this.#ended }),
-      end: () => {
-        if (isOver) return;
-        isOver = true;
-        clearInterval(timer);
-        this.#waiting--;
-        this.#ended++;
-      },
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      clearInterval(timer);
+      this.#waiting--;
+      this.#ended++;
     };
   }
 }

@@ -145,12 +145,11 @@ export function converse(
   let text = "";
   const end = (overdue: boolean) => {
     clearTimeout(silence);
-    waiting.end();
+    stopWaiting();
     socket.destroy();
     resolve({ text, overdue });
   };
-  const waiting = patience.begin(1, () => end(true));
-  waiting.sent(); // what it is told takes no time worth counting
+  const stopWaiting = patience.begin(1, () => end(true));
   socket.setEncoding("latin1");
   // It was told all of it, and has nothing more to say to that: what it still waits for does not come.
   let silence: NodeJS.Timeout | undefined;
