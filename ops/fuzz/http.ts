@@ -20,6 +20,9 @@ export interface Outcome {
   broken: string | undefined;
 }
 
+/** In bytes; what the sockets on the way hold by themselves. */
+const large = 2 ** 20;
+
 /** A client's connections: those that are still good are used again. */
 export class Connections {
   readonly #port: number;
@@ -46,7 +49,8 @@ export class Connections {
       stopWaiting();
       socket.removeAllListeners();
       socket.on("error", () => {});
-      if (isGood) this.#idle.push(socket);
+      // Of a large one, most may still be on its way: what came after it would wait for that.
+      if (isGood && !isLarge) this.#idle.push(socket);
       else socket.destroy();
       resolve({ replies, closed: false, overdue: false, broken: undefined, ...how });
     };
@@ -67,7 +71,8 @@ export class Connections {
         if (answers > 0 && replies.length >= answers) return end({}, next.stays && received.length === 0);
       }
     };
-    const stopWaiting = this.#patience.begin(answers, () => end({ overdue: true }));
+    const isLarge = bytes.length > large;
+    const stopWaiting = this.#patience.begin(answers, () => end({ overdue: true }), isLarge);
     for (const event of ["error", "close", "end"]) socket.on(event, over);
     socket.on("data", (chunk: Buffer) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);

@@ -21,14 +21,17 @@ export class Patience {
     return this.#waiting === 0 ? -performance.now() : this.#ended;
   }
 
-  /** Waits for so many answers to one thing. Returns what is to be called when it has come to its end, in whatever way. */
-  begin(answers: number, overdue: () => void): () => void {
+  /**
+   * Waits for so many answers to one thing. Returns what is to be called when it has come to its end, in whatever way.
+   * A large one is taken beside all the rest, a piece in each turn of the event loop: others pass it.
+   */
+  begin(answers: number, overdue: () => void, isLarge = false): () => void {
     const at = performance.now();
     const before = this.#ended;
     this.#waiting++;
     const timer = setInterval(() => {
       const isPassed = this.#ended - before >= passing;
-      const most = isPassed ? this.#usualMs * Math.max(1, answers) : mostMs;
+      const most = isPassed && !isLarge ? this.#usualMs * Math.max(1, answers) : mostMs;
       if (performance.now() - at > most) overdue();
     }, lookMs);
     let isOver = false;
