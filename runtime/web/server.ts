@@ -1,5 +1,5 @@
 /** The HTTP server: h3's own in production, listhen in development. Both are stopped by us, not by themselves. */
-import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { OperatorError } from "../house.ts";
 import { pipeline, Readable } from "node:stream";
 import type { Dispatch } from "../triggers/http.ts";
@@ -68,11 +68,17 @@ function listenerOf(dispatch: Dispatch, door: Door, { trustsProxy }: ServeOption
       return;
     }
     dispatch(new NodeIncoming(req, res, trustsProxy), (answer) => {
-      if (door.closing) res.shouldKeepAlive = false;
+      if (door.closing || asksForUpgrade(req)) res.shouldKeepAlive = false;
       send(res, answer);
     });
   };
 }
+
+/**
+ * To another protocol, which is ignored here (RFC 9110, section 7.8). On a connection that has once been asked for one, Node's
+ * parser keeps what is wrong with later requests to itself: they would wait in vain for their 400.
+ */
+const asksForUpgrade = (req: IncomingMessage): boolean => req.headers.upgrade !== undefined;
 
 /** Whether the server is closing: an answer then tells its client not to send another request on that connection. */
 interface Door {
