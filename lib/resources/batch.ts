@@ -151,7 +151,7 @@ function take(group: Group): Call[] {
 }
 
 /** Settles every call, or throws an error that belongs to all of them. */
-async function answer(group: Group, calls: Call[], run: Run, deadlocks = 0): Promise<void> {
+async function answer(group: Group, calls: Call[], run: Run): Promise<void> {
   const values: [string] = [parameterOf(calls)];
   try {
     const { rows } = await run({ name: group.preparedName, text: group.statement.sql, values });
@@ -163,9 +163,6 @@ async function answer(group: Group, calls: Call[], run: Run, deadlocks = 0): Pro
     }
     for (const [i, call] of calls.entries()) call.resolve(answers[i] ?? []);
   } catch (error) {
-    const code = error instanceof DatabaseError ? error.code : undefined;
-    // Two batches met the same rows in another order. Nothing of this one was kept, so it may run again.
-    if (code === "40P01" && deadlocks < 3) return answer(group, calls, run, deadlocks + 1);
     if (calls.length === 1 || !isRowsFault(error)) throw error;
     const half = Math.ceil(calls.length / 2);
     for (const part of [calls.slice(0, half), calls.slice(half)]) {

@@ -166,6 +166,26 @@ test("a transaction keeps all or nothing, and says so when PostgreSQL has rolled
   await database.close();
 });
 
+test("of two transactions that wait for each other, PostgreSQL ends one, and it runs again", async () => {
+  const database = await open(await freshDatabase());
+  await database.query("CREATE TABLE counts AS SELECT id, 0 AS n FROM generate_series(1, 2) AS id");
+  let begun = 0;
+  const bothBegan = Promise.withResolvers<void>();
+  const raise = (ids: readonly number[]) =>
+    database.transaction(async ({ query }) => {
+      for (const id of ids) {
+        await query("UPDATE counts SET n = n + 1 WHERE id = $1", [id]);
+        if (++begun === 2) bothBegan.resolve();
+        await bothBegan.promise;
+      }
+    });
+  await Promise.all([raise([1, 2]), raise([2, 1])]);
+  assert.ok(begun > 4, "one of them began again");
+  const { rows } = await database.query<{ n: number }>("SELECT n FROM counts");
+  assert.equal(rows, [{ n: 2 }, { n: 2 }]);
+  await database.close();
+});
+
 test("an ordinary error does not cost the connection", async () => {
   const database = await open(await freshDatabase(), { poolSize: 1 });
   const pid = async () => (await database.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")).rows[0]?.pid;

@@ -43,7 +43,10 @@ export interface Database extends Queryable {
   readonly url: string;
   /** Puts the row into the next multi-row statement: see `Batcher`. */
   readonly batch: Batcher["batch"];
-  /** Commits when `work` returns and rolls back when it throws. Throws too when PostgreSQL answers the commit with a rollback. */
+  /**
+   * Commits when `work` returns and rolls back when it throws. Throws too when PostgreSQL answers the commit with a rollback.
+   * After a deadlock, `work` runs again: it changes nothing but what it asks the transaction to.
+   */
   transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
   /** Whether the server answered last. While it is down, it is asked again every 250 ms. */
   isUp(): boolean;
@@ -117,7 +120,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     }
   }
 
-  const query: Database["query"] = (text, values) => withClient((client) => client.query(text, values && [...values]));
+  const query: Database["query"] = (text, values) =>
+    afterDeadlocks(() => withClient((client) => client.query(text, values && [...values])));
   const batcher = openBatcher((prepared) => query(prepared), isUnavailable);
 
   async function end(): Promise<void> {
@@ -141,24 +145,39 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     url,
     query,
     batch: batcher.batch,
-    transaction: (work) =>
-      withClient(async (client) => {
-        await client.query("BEGIN");
-        try {
-          const result = await work({ query: (text, values) => client.query(text, values && [...values]) });
-          const answer = await client.query("COMMIT");
-          if (answer.command !== "COMMIT")
-            throw new Error("The transaction was rolled back: one of its statements had failed.");
-          return result;
-        } catch (error) {
-          // Should this fail as well, the connection goes, and the server rolls back.
-          if (!isBroken(error)) await client.query("ROLLBACK").catch(() => {});
-          throw error;
-        }
-      }),
+    transaction: (work) => afterDeadlocks(() => withClient((client) => commit(client, work))),
     isUp: () => up,
     close: () => (closing ??= end()),
   };
+}
+
+async function commit<T>(client: PoolClient, work: (transaction: Queryable) => Promise<T>): Promise<T> {
+  await client.query("BEGIN");
+  try {
+    const result = await work({ query: (text, values) => client.query(text, values && [...values]) });
+    const answer = await client.query("COMMIT");
+    if (answer.command !== "COMMIT")
+      throw new Error("The transaction was rolled back: one of its statements had failed.");
+    return result;
+  } catch (error) {
+    // Should this fail as well, the connection goes, and the server rolls back.
+    if (!isBroken(error)) await client.query("ROLLBACK").catch(() => {});
+    throw error;
+  }
+}
+
+const mostDeadlocks = 3;
+
+/** Of two that wait for each other, PostgreSQL ends one and keeps nothing of it: so it may run again. */
+async function afterDeadlocks<T>(run: () => Promise<T>): Promise<T> {
+  for (let deadlocks = 0; ; deadlocks++) {
+    try {
+      return await run();
+    } catch (error) {
+      const isDeadlock = error instanceof DatabaseError && error.code === "40P01";
+      if (!isDeadlock || deadlocks === mostDeadlocks) throw error;
+    }
+  }
 }
 
 /** One answer on a connection of its own; returns what went wrong. */

@@ -54,11 +54,15 @@ export const claimDue = `
 /**
  * Ends attempt $2 at message $1 with the state $3 (queued: again in $6 milliseconds), code $4 and reason $5. A message
  * that waited for its time is shown at the time that it was sent. Answers a row unless the attempt had lost its lease.
+ * The member is held first, as by whoever deletes him: neither waits for the other with half of the rows in his hands.
  */
 export const endAttempt = `
-  WITH held AS (
+  WITH member AS MATERIALIZED (
+    SELECT id FROM members WHERE id = (SELECT member_id FROM message_deliveries WHERE message_id = $1) FOR KEY SHARE
+  ),
+  held AS (
     SELECT message_id, message_at FROM message_deliveries
-    WHERE message_id = $1 AND attempt = $2 AND state = 'sending' FOR UPDATE
+    WHERE message_id = $1 AND attempt = $2 AND state = 'sending' AND member_id = (SELECT id FROM member) FOR UPDATE
   ),
   message AS (
     UPDATE messages SET

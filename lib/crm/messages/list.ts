@@ -82,17 +82,20 @@ export async function listMessages(
   return { items: found.rows, total };
 }
 
+/** The member is held first, as by whoever deletes him with his messages. */
+const markRead = `
+  WITH member AS MATERIALIZED (SELECT id FROM members WHERE id = $1 FOR KEY SHARE),
+       read AS (UPDATE messages SET read_at = now() FROM member
+                WHERE member_id = member.id AND direction = 'incoming' AND read_at IS NULL)
+  SELECT EXISTS (SELECT FROM member) AS is_member`;
+
 /**
  * All that was said with a member. Whoever reads it has read what the member wrote. Throws `member_not_found`, and
  * `invalid_request` for a page too deep.
  */
 export async function readConversation(ctx: Listing, memberId: number, page: Page): Promise<Found<MessageRow>> {
   refuseDeep(page, "read it by days from the list of messages");
-  const { rowCount } = await ctx.db.query("SELECT FROM members WHERE id = $1", [memberId]);
-  if (rowCount === 0) throw memberNotFound();
-  await ctx.db.query(
-    "UPDATE messages SET read_at = now() WHERE member_id = $1 AND direction = 'incoming' AND read_at IS NULL",
-    [memberId],
-  );
+  const { rows } = await ctx.db.query<{ is_member: boolean }>(markRead, [memberId]);
+  if (!rows[0]?.is_member) throw memberNotFound();
   return await listMessages(ctx, { memberId }, page);
 }

@@ -4,6 +4,8 @@ import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../../ops/harness/context.ts";
 import { eventually } from "../../../ops/harness/eventually.ts";
 import { deleteMember } from "../members/members.ts";
+import { endAttempt, insertMessage } from "../messages/deliver.sql.ts";
+import { readConversation } from "../messages/list.ts";
 import { sendMessage } from "../messages/send.ts";
 import { addTags, removeTag } from "./tagging.ts";
 
@@ -99,6 +101,26 @@ test("a message to a member that is deleted meanwhile goes to nobody", async (st
   const send = () => sendMessage(context.ctx, 1, { member_id: member, content: "您好" });
   const sending = meet(state, `DELETE FROM members WHERE id = ${member}`, send);
   assert.is(await reasonOf(sending), "member_not_found");
+});
+
+const held = (member: number) => `SELECT FROM members WHERE id = ${member} FOR UPDATE`;
+const gone = (member: number) => `DELETE FROM members WHERE id = ${member}`;
+
+test("who ends an attempt at a message holds none of it while its member is being deleted", async (state) => {
+  const { member } = state;
+  const { db } = state.context.ctx;
+  const { rows } = await db.query<{ id: number }>(insertMessage, [member, "您好", "text", 1, null, "[]"]);
+  const end = () => db.query(endAttempt, [rows[0]?.id, 1, "sent", null, null, 0]);
+  assert.is((await meet(state, held(member), end, gone(member))).rowCount, 0);
+});
+
+test("so does who reads what he wrote", async (state) => {
+  const { context, member, other } = state;
+  await other.query(
+    `INSERT INTO messages (member_id, content, direction, message_type) VALUES (${member}, '您好', 'incoming', 'text')`,
+  );
+  const read = () => readConversation(context.ctx, member, { page: 1, pageSize: 20, offset: 0 });
+  assert.is(await reasonOf(meet(state, held(member), read, gone(member))), "member_not_found");
 });
 
 test.run();
