@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { pino } from "pino";
 import { Type } from "typebox";
@@ -56,6 +56,8 @@ interface World {
   sinks: Sink[];
   gate: { wait(): Promise<void> };
   handled: number;
+  /** Of the last call of `/plain`. */
+  signal?: AbortSignal;
   settled(): Promise<void>;
 }
 
@@ -118,7 +120,10 @@ test.before(async (world) => {
       bodyLimit: 120 * mebibyte,
       returns: Type.Object({ hash: Type.String() }),
     })
-    .handle(async (request) => ({ hash: request.bodyHash() }));
+    .handle(async (request, { signal }) => {
+      world.signal = signal;
+      return { hash: request.bodyHash() };
+    });
 
   const log = pino({ level: "silent" });
   const host = createHost(
@@ -345,6 +350,16 @@ test("large bodies of small strings get through, one after the other when they a
       assert.is(response.status, 200);
       assert.equal(await response.json(), { hash: sha256(json) });
     }
+  }
+});
+
+test("once it is answered, nobody listens to a call's signal: it would keep all of the request", async (world) => {
+  for (const { send } of world.ways) {
+    const answer = await send("/plain", new Blob(['{"a":', "1}"]).stream());
+    assert.is(answer.status, 200, await answer.text());
+    const { signal } = world;
+    if (!signal) throw new Error("It was not handled.");
+    await eventually(() => getEventListeners(signal, "abort").length === 0, { what: "nobody listens" });
   }
 });
 

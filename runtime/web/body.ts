@@ -100,8 +100,10 @@ async function readLarge({ source }: Incoming, contract: BodyContract, ctx: Cont
     digest.update(chunk);
     return (busy = strings.feed(chunk));
   };
+  const giveBack = () => share.release();
   const close = async () => {
-    share.release();
+    ctx.signal.removeEventListener("abort", giveBack);
+    giveBack();
     await busy?.catch(() => {});
     await Promise.all(strings.sinks().map((sink) => sink.discard()));
   };
@@ -109,7 +111,7 @@ async function readLarge({ source }: Incoming, contract: BodyContract, ctx: Cont
     await receive(source, { limit, take, signal: ctx.signal });
     await checkBody?.(rest.from(0));
     if (!rest.isUtf8()) throw notUtf8();
-    ctx.signal.addEventListener("abort", () => share.release(), { once: true });
+    ctx.signal.addEventListener("abort", giveBack, { once: true });
     await share.take(rest.length * parsedShare);
     if (ctx.signal.aborted) throw new ClientGone("Nobody waits for an answer", { cause: ctx.signal.reason });
     const value = parse(rest.toString(), strings.sinks().length === 0);

@@ -38,8 +38,14 @@ function receiveNode(request: IncomingMessage, { limit, take, signal }: Receivin
     let over = false;
     let busy: Promise<void> | undefined;
     let lingering: NodeJS.Timeout | undefined;
-    const fail = (error: unknown) => {
+    const timeUp = () => fail(new ClientGone("Nobody waits for an answer", { cause: signal?.reason }));
+    const settle = () => {
       clearTimeout(lingering);
+      // A signal that somebody listens to is kept, and with it all of this request.
+      signal?.removeEventListener("abort", timeUp);
+    };
+    const fail = (error: unknown) => {
+      settle();
       // The rest is thrown away: a client that is still writing gets its answer when it has done so.
       over = true;
       request.resume();
@@ -62,7 +68,7 @@ function receiveNode(request: IncomingMessage, { limit, take, signal }: Receivin
       }, fail);
     });
     request.once("end", () => {
-      clearTimeout(lingering);
+      settle();
       if (size > limit) reject(tooLarge(limit));
       else resolve(busy);
     });
@@ -70,7 +76,6 @@ function receiveNode(request: IncomingMessage, { limit, take, signal }: Receivin
     request.once("close", () => {
       if (!request.complete) fail(new ClientGone("The request ended early"));
     });
-    const timeUp = () => fail(new ClientGone("Nobody waits for an answer", { cause: signal?.reason }));
     if (signal?.aborted) timeUp();
     else signal?.addEventListener("abort", timeUp, { once: true });
   });
