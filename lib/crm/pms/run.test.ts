@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../../ops/harness/context.ts";
@@ -46,6 +47,35 @@ test("one whose lease has ended while it waited changes nothing any more", async
   assert.equal([status, synced_count], ["completed", 3]);
   const { rows } = await context.ctx.db.query("SELECT FROM members");
   assert.is(rows.length, 3);
+});
+
+test("a page that takes long is taken in more than one transaction, and counted once", async ({ context, pms }) => {
+  const { db } = context.ctx;
+  pms.put("members", ...[1, 2, 3, 4].map(guest));
+  await add(context);
+  await runSync(context.newCall(), id);
+  pms.put(
+    "members",
+    ...[1, 2, 3, 4].map((n) => ({ ...guest(n), last_name: "李", updated_at: "2025-10-09T10:00:00Z" })),
+  );
+  await db.query("UPDATE pms_sync_tasks SET status = 'pending', cursor = NULL, synced_count = 0, completed_at = NULL");
+  let late: Promise<void> | undefined;
+  await db.transaction(async (other) => {
+    await other.query("SELECT FROM members WHERE external_id = '2' FOR UPDATE");
+    late = runSync(context.newCall(), id);
+    await pause(600);
+  });
+  await late;
+  const { status, synced_count } = await readSync(context.ctx, id);
+  assert.equal([status, synced_count], ["completed", 4]);
+  const { rows } = await db.query<{ guests: string }>(
+    "SELECT string_agg(external_id, ' ' ORDER BY external_id) AS guests FROM members WHERE last_name = '李' GROUP BY xmin::text",
+  );
+  assert.equal(
+    rows.map(({ guests }) => guests).toSorted(),
+    ["1 2", "3 4"],
+    "those up to the one that others held, and the rest",
+  );
 });
 
 test("one that ends its process again and again is given up", async ({ context }) => {

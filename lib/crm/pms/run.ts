@@ -8,8 +8,10 @@ import { samplePage } from "./sample.ts";
 import { takeStay } from "./stays.ts";
 import { publishTask, type SyncType } from "./tasks.ts";
 
-/** Records of a page: a transaction of some 0.2 s on one core. */
+/** Records of a page: some 0.2 s on one core. */
 const pageSize = 100;
+/** How long members are held whom others want to change, in milliseconds: a busy process takes 20 s for a page. */
+const holdMs = 250;
 /** Longer than a page can take. */
 const leaseSeconds = 90;
 /** Then another turn goes on, so that a large synchronisation does not keep a process from stopping. */
@@ -85,42 +87,84 @@ interface Counts {
   newest: string | null;
 }
 
+/** In as many transactions as it takes to hold nobody up. What is taken again after a crash is old by then. */
 async function takePage(ctx: Context, turn: Turn, items: readonly unknown[], next: string | null): Promise<void> {
-  const take = (isCareful: boolean) =>
-    ctx.db.transaction(async (tx) => {
-      await holdPms(tx);
-      await commit(tx, turn, await takeAll(ctx, tx, turn, items, isCareful), next);
-    });
-  try {
-    await take(false);
-  } catch (error) {
-    if (!isRowsFault(error)) throw error;
-    await take(true);
+  let counts: Counts = { synced: 0, waiting: 0, failures: [], newest: null };
+  let rest = items;
+  for (let isDone = false; !isDone;) {
+    const part = await takePart(ctx, turn, rest, { counts, next });
+    isDone = part.taken === rest.length;
+    rest = rest.slice(part.taken);
+    counts = part.counts;
   }
 }
 
-/** `isCareful`: one that the database does not take fails alone. It costs two more statements each. */
-async function takeAll(
+interface Part {
+  taken: number;
+  counts: Counts;
+}
+
+async function takePart(
+  ctx: Context,
+  turn: Turn,
+  items: readonly unknown[],
+  { counts, next }: { counts: Counts; next: string | null },
+): Promise<Part> {
+  const take = (isCareful: boolean) =>
+    ctx.db.transaction(async (tx) => {
+      await holdPms(tx);
+      const some = await takeSome(ctx, tx, turn, items, isCareful);
+      const part = { taken: some.taken, counts: added(counts, some.counts) };
+      if (part.taken < items.length) await keepLease(tx, turn);
+      else await commit(tx, turn, part.counts, next);
+      return part;
+    });
+  try {
+    return await take(false);
+  } catch (error) {
+    if (!isRowsFault(error)) throw error;
+    return await take(true);
+  }
+}
+
+function added(one: Counts, other: Counts): Counts {
+  return {
+    synced: one.synced + other.synced,
+    waiting: one.waiting + other.waiting,
+    failures: [...one.failures, ...other.failures],
+    newest: one.newest === null || (other.newest !== null && other.newest > one.newest) ? other.newest : one.newest,
+  };
+}
+
+/**
+ * Takes records until there are none or it has taken long enough, and says how many. `isCareful`: one that the database
+ * does not take fails alone. It costs two more statements each.
+ */
+async function takeSome(
   ctx: Context,
   tx: Queryable,
   turn: Turn,
   items: readonly unknown[],
   isCareful: boolean,
-): Promise<Counts> {
+): Promise<Part> {
   const counts: Counts = { synced: 0, waiting: 0, failures: [], newest: null };
+  const until = performance.now() + holdMs;
+  let taken = 0;
   for (const item of items) {
+    if (taken > 0 && performance.now() > until) break;
+    taken++;
     const record = turn.sync_type === "members" ? memberRecord(ctx, item) : stayRecord(item);
     if (isFault(record)) {
       counts.failures.push(record);
       continue;
     }
     const take = () => ("member_id" in record ? takeStay(tx, record) : takeGuest(ctx, tx, record, turn.force));
-    const taken = isCareful ? await alone(tx, take) : await take();
-    if (typeof taken !== "string") counts.failures.push({ record: record.id, reason: taken.reason });
-    else counts[taken]++;
+    const fate = isCareful ? await alone(tx, take) : await take();
+    if (typeof fate !== "string") counts.failures.push({ record: record.id, reason: fate.reason });
+    else counts[fate]++;
     if (counts.newest === null || record.updated_at > counts.newest) counts.newest = record.updated_at;
   }
-  return counts;
+  return { taken, counts };
 }
 
 async function alone(tx: Queryable, take: () => Promise<Taken>): Promise<Taken> {
@@ -136,7 +180,17 @@ async function alone(tx: Queryable, take: () => Promise<Taken>): Promise<Taken> 
   }
 }
 
-/** Throws `LostTurn`, so that nothing of the page is kept. */
+/** In the middle of a page. Throws `LostTurn`, so that nothing of the transaction is kept. */
+async function keepLease(tx: Queryable, { id, turn }: Turn): Promise<void> {
+  const { rowCount } = await tx.query(
+    `UPDATE pms_sync_tasks SET lease_until = now() + make_interval(secs => $3)
+     WHERE id = $1 AND turn = $2 AND status = 'running'`,
+    [id, turn, leaseSeconds],
+  );
+  if (rowCount === 0) throw new LostTurn("Another one has gone on with it");
+}
+
+/** At the end of a page. Throws `LostTurn`, so that nothing of the transaction is kept. */
 async function commit(tx: Queryable, turn: Turn, counts: Counts, next: string | null): Promise<void> {
   const { rowCount } = await tx.query(
     `UPDATE pms_sync_tasks SET cursor = $3, newest = greatest(newest, $4), synced_count = synced_count + $5,
