@@ -50,7 +50,7 @@ export function watch(system: System, findings: Findings, pulse: () => number): 
     for (let look = 1; !stopping.signal.aborted; look++) {
       const mb = await memoryOf(pid);
       if (mb === 0) {
-        findings.add("ended", "the process is gone");
+        findings.add("ended", "the process is gone", undefined, await lastWords(system));
         findings.isOver = true;
       }
       watched.peakMb = Math.max(watched.peakMb, mb);
@@ -77,6 +77,12 @@ export function watch(system: System, findings: Findings, pulse: () => number): 
       return watched;
     },
   };
+}
+
+/** What an engine that gives up says is followed by a page of addresses. */
+async function lastWords(system: System): Promise<string> {
+  const { stderr } = await system.output();
+  return /^.*(?:FATAL ERROR|Error:).*$/m.exec(stderr)?.[0] ?? stderr.slice(-300);
 }
 
 async function memoryOf(pid: number): Promise<number> {
