@@ -82,12 +82,21 @@ export async function listMessages(
   return { items: found.rows, total };
 }
 
-/** The member is held first, as by whoever deletes him with his messages. */
+/**
+ * Where there is something to mark, the member is held first, as by whoever deletes him with his messages. Where there is
+ * not, this writes nothing.
+ */
 const markRead = `
-  WITH member AS MATERIALIZED (SELECT id FROM members WHERE id = $1 FOR KEY SHARE),
-       read AS (UPDATE messages SET read_at = now() FROM member
-                WHERE member_id = member.id AND direction = 'incoming' AND read_at IS NULL)
-  SELECT EXISTS (SELECT FROM member) AS is_member`;
+  WITH unread AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM messages WHERE member_id = $1 AND direction = 'incoming' AND read_at IS NULL) AS is_any
+  ),
+  held AS MATERIALIZED (SELECT id FROM members WHERE id = $1 AND (SELECT is_any FROM unread) FOR KEY SHARE),
+  marked AS (
+    UPDATE messages SET read_at = now() FROM held
+    WHERE member_id = held.id AND direction = 'incoming' AND read_at IS NULL
+  )
+  SELECT CASE WHEN is_any THEN EXISTS (SELECT FROM held) ELSE EXISTS (SELECT FROM members WHERE id = $1) END AS is_member
+  FROM unread`;
 
 /**
  * All that was said with a member. Whoever reads it has read what the member wrote. Throws `member_not_found`, and

@@ -17,7 +17,7 @@ interface State {
   tag: number;
 }
 
-const test = suite<State>("members and tags, with somebody else at them");
+const test = suite<State>("members, their tags and messages, with somebody else at them");
 
 test.before(async (state) => {
   // Nobody listens there: what is sent waits.
