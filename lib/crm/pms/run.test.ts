@@ -4,10 +4,16 @@ import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../../ops/harness/context.ts";
 import { eventually } from "../../../ops/harness/test.ts";
 import { startPms, type PmsStandIn } from "../../../ops/e2e/stand-ins/pms.ts";
+import type { Queryable } from "../../resources/database.ts";
 import { runSync } from "./run.ts";
 import { readSync } from "./tasks.ts";
 
-const test = suite<{ context: TestContext; pms: PmsStandIn }>("turns of a synchronisation");
+interface State {
+  context: TestContext;
+  pms: PmsStandIn;
+}
+
+const test = suite<State>("turns of a synchronisation");
 test.before.each(async (state) => {
   state.pms = await startPms();
   const env = { PMS_API_URL: state.pms.url, PMS_API_KEY: state.pms.key };
@@ -49,33 +55,82 @@ test("one whose lease has ended while it waited changes nothing any more", async
   assert.is(rows.length, 3);
 });
 
-test("a page that takes long is taken in more than one transaction, and counted once", async ({ context, pms }) => {
-  const { db } = context.ctx;
+/** Four guests, whom the PMS has changed since they were taken. */
+async function addChanged({ context, pms }: State): Promise<void> {
   pms.put("members", ...[1, 2, 3, 4].map(guest));
   await add(context);
   await runSync(context.newCall(), id);
-  pms.put(
-    "members",
-    ...[1, 2, 3, 4].map((n) => ({ ...guest(n), last_name: "李", updated_at: "2025-10-09T10:00:00Z" })),
+  const later = { last_name: "李", updated_at: "2025-10-09T10:00:00Z" };
+  pms.put("members", ...[1, 2, 3, 4].map((n) => ({ ...guest(n), ...later })));
+  await context.ctx.db.query(
+    "UPDATE pms_sync_tasks SET status = 'pending', cursor = NULL, synced_count = 0, completed_at = NULL",
   );
-  await db.query("UPDATE pms_sync_tasks SET status = 'pending', cursor = NULL, synced_count = 0, completed_at = NULL");
-  let late: Promise<void> | undefined;
-  await db.transaction(async (other) => {
-    await other.query("SELECT FROM members WHERE external_id = '2' FOR UPDATE");
-    late = runSync(context.newCall(), id);
-    await pause(600);
-  });
-  await late;
-  const { status, synced_count } = await readSync(context.ctx, id);
-  assert.equal([status, synced_count], ["completed", 4]);
-  const { rows } = await db.query<{ guests: string }>(
+}
+
+/** Those whose change was taken, by the transaction that took them. */
+async function changed({ ctx }: TestContext): Promise<string[]> {
+  const { rows } = await ctx.db.query<{ guests: string }>(
     "SELECT string_agg(external_id, ' ' ORDER BY external_id) AS guests FROM members WHERE last_name = '李' GROUP BY xmin::text",
   );
-  assert.equal(
-    rows.map(({ guests }) => guests).toSorted(),
-    ["1 2", "3 4"],
-    "those up to the one that others held, and the rest",
-  );
+  return rows.map(({ guests }) => guests).toSorted();
+}
+
+const hold = (tx: Queryable, guestId: number) =>
+  tx.query("SELECT FROM members WHERE external_id = $1 FOR UPDATE", [String(guestId)]);
+/** Longer than a transaction may take. */
+const longMs = 600;
+const nextTurn = "UPDATE pms_sync_tasks SET turn = turn + 1";
+
+test("a page that takes long is taken in more than one transaction, and counted once", async (state) => {
+  const { ctx, newCall } = state.context;
+  await addChanged(state);
+  let taking: Promise<void> | undefined;
+  await ctx.db.transaction(async (other) => {
+    await hold(other, 2);
+    taking = runSync(newCall(), id);
+    await pause(longMs);
+  });
+  await taking;
+  const { status, synced_count } = await readSync(ctx, id);
+  assert.equal([status, synced_count], ["completed", 4]);
+  assert.equal(await changed(state.context), ["1 2", "3 4"]);
+});
+
+test("who loses his turn in the middle of a page keeps nothing of what he was at", async (state) => {
+  const { ctx, newCall } = state.context;
+  await addChanged(state);
+  let taking: Promise<void> | undefined;
+  await ctx.db.transaction(async (other) => {
+    await hold(other, 2);
+    taking = runSync(newCall(), id);
+    await pause(longMs);
+    await ctx.db.query(nextTurn);
+  });
+  await taking;
+  assert.equal(await changed(state.context), []);
+});
+
+test("what was taken of a page before it broke off is counted with the rest when it is taken again", async (state) => {
+  const { ctx, newCall } = state.context;
+  await addChanged(state);
+  let taking: Promise<void> | undefined;
+  await ctx.db.transaction(async (last) => {
+    await hold(last, 4);
+    await ctx.db.transaction(async (other) => {
+      await hold(other, 2);
+      taking = runSync(newCall(), id);
+      await pause(longMs);
+    });
+    await eventually(async () => (await changed(state.context)).length, { what: "the first of it is taken" });
+    await ctx.db.query(nextTurn);
+  });
+  await taking;
+  assert.equal(await changed(state.context), ["1 2"]);
+  await ctx.db.query("UPDATE pms_sync_tasks SET lease_until = NULL");
+  await runSync(newCall(), id);
+  const { status, synced_count } = await readSync(ctx, id);
+  assert.equal([status, synced_count], ["completed", 4]);
+  assert.equal(await changed(state.context), ["1 2", "3 4"]);
 });
 
 test("one that ends its process again and again is given up", async ({ context }) => {

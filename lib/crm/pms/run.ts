@@ -87,13 +87,15 @@ interface Counts {
   newest: string | null;
 }
 
+const noCounts = (): Counts => ({ synced: 0, waiting: 0, failures: [], newest: null });
+
 /** In as many transactions as it takes to hold nobody up. What is taken again after a crash is old by then. */
 async function takePage(ctx: Context, turn: Turn, items: readonly unknown[], next: string | null): Promise<void> {
-  let counts: Counts = { synced: 0, waiting: 0, failures: [], newest: null };
+  let counts = noCounts();
   let rest = items;
-  for (let isDone = false; !isDone;) {
+  for (;;) {
     const part = await takePart(ctx, turn, rest, { counts, next });
-    isDone = part.taken === rest.length;
+    if (part.taken === rest.length) return;
     rest = rest.slice(part.taken);
     counts = part.counts;
   }
@@ -147,7 +149,7 @@ async function takeSome(
   items: readonly unknown[],
   isCareful: boolean,
 ): Promise<Part> {
-  const counts: Counts = { synced: 0, waiting: 0, failures: [], newest: null };
+  const counts = noCounts();
   const until = performance.now() + holdMs;
   let taken = 0;
   for (const item of items) {
