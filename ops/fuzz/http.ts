@@ -50,7 +50,7 @@ export class Connections {
       socket.removeAllListeners();
       socket.on("error", () => {});
       // Of a large one, most may still be on its way: what came after it would wait for that.
-      if (isGood && !isLarge) this.#idle.push(socket);
+      if (isGood && bytes.length <= large) this.#idle.push(socket);
       else socket.destroy();
       resolve({ replies, closed: false, overdue: false, broken: undefined, ...how });
     };
@@ -71,8 +71,7 @@ export class Connections {
         if (answers > 0 && replies.length >= answers) return end({}, next.stays && received.length === 0);
       }
     };
-    const isLarge = bytes.length > large;
-    const stopWaiting = this.#patience.begin(answers, () => end({ overdue: true }), isLarge);
+    const stopWaiting = this.#patience.begin(answers, bytes.length, () => end({ overdue: true }));
     for (const event of ["error", "close", "end"]) socket.on(event, over);
     socket.on("data", (chunk: Buffer) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);

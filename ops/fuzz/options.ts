@@ -13,11 +13,11 @@ export const help = `npm run fuzz -- [options]
   --json           the result as JSON on stdout
 
 Ends with 0 without a finding, 1 with one, 2 when it could not be run. A finding is an answer of 500 to 599 other than 503; one
-that does not come within 5 s while others do (but to more than a megabyte), or within a minute; one that is no HTTP, SMTP or
-JSON, or tells of the inside; a thread that is busy for 3 s and answers nobody; whoever is let in without a token or signature
-that holds; messages that stay in a queue; a line of the log at error level; a process that ends; memory beyond its limit. What
-is late while the system waits for the processor more than half of the time is counted, and no finding. At the end it tells
-what each route answered.
+that does not come within 5 s (and a second for each whole megabyte sent) while others do, or within a minute; one that is no
+HTTP, SMTP or JSON, or tells of the inside; a thread that is busy for 3 s and answers nobody; whoever is let in without a token
+or signature that holds; messages that stay in a queue; a line of the log at error level; a process that ends; memory beyond its
+limit. What is late while the system waits for the processor more than half of the time is counted, and no finding. At the end
+it tells what each route answered.
 `;
 
 export const doors = ["http", "smtp", "webhook", "queue"] as const;

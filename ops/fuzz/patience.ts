@@ -5,6 +5,8 @@ const passing = 2000;
 /** None may take longer, however little is answered meanwhile; in milliseconds. */
 const mostMs = 60_000;
 const lookMs = 1000;
+/** A large one is taken beside all the rest, a piece in each turn of the event loop: each whole megabyte has its time. */
+const perMegabyteMs = 1000;
 
 export class Patience {
   readonly #usualMs: number;
@@ -21,18 +23,15 @@ export class Patience {
     return this.#waiting === 0 ? -performance.now() : this.#ended;
   }
 
-  /**
-   * Waits for so many answers to one thing. Returns what is to be called when it has come to its end, in whatever way.
-   * A large one is taken beside all the rest, a piece in each turn of the event loop: others pass it.
-   */
-  begin(answers: number, overdue: () => void, isLarge = false): () => void {
+  /** Waits for so many answers to one thing of so many bytes. Returns what is to be called when it has come to its end, in whatever way. */
+  begin(answers: number, bytes: number, overdue: () => void): () => void {
     const at = performance.now();
     const before = this.#ended;
     this.#waiting++;
     const timer = setInterval(() => {
       const isPassed = this.#ended - before >= passing;
-      const most = isPassed && !isLarge ? this.#usualMs * Math.max(1, answers) : mostMs;
-      if (performance.now() - at > most) overdue();
+      const usualMs = this.#usualMs * Math.max(1, answers) + Math.floor(bytes / 2 ** 20) * perMegabyteMs;
+      if (performance.now() - at > (isPassed ? Math.min(usualMs, mostMs) : mostMs)) overdue();
     }, lookMs);
     let isOver = false;
     return () => {

@@ -149,7 +149,7 @@ export function converse(
     socket.destroy();
     resolve({ text, overdue });
   };
-  const stopWaiting = patience.begin(1, () => end(true));
+  const stopWaiting = patience.begin(1, 0, () => end(true));
   socket.setEncoding("latin1");
   // It was told all of it, and has nothing more to say to that: what it still waits for does not come.
   let silence: NodeJS.Timeout | undefined;
