@@ -6,8 +6,16 @@ export interface Finding {
   times: number;
   /** Bytes that were sent, as base64: cut where they are many. */
   input: string;
+  /** What the same connection had carried just before, as base64: a fault may be an echo of it. */
+  before: readonly string[];
   /** What was answered, in short. */
   said: string;
+}
+
+export interface Evidence {
+  input?: Buffer;
+  before?: readonly Buffer[];
+  said?: string;
 }
 
 const mostBytes = 20_000;
@@ -33,17 +41,22 @@ export class Findings {
     this.#tell = tell;
   }
 
-  add(kind: string, what: string, input: Buffer = Buffer.alloc(0), said = ""): void {
+  add(kind: string, what: string, { input = Buffer.alloc(0), before = [], said = "" }: Evidence = {}): void {
     if (this.isStarved && isLate(kind, what)) return void this.excused++;
     const key = `${kind}: ${what}`;
     const known = this.#byKey.get(key);
     if (known) return void known.times++;
-    const sent = input.subarray(0, mostBytes).toString("base64");
+    const finding = {
+      kind,
+      what,
+      times: 1,
+      input: written(input),
+      before: before.map(written),
+      said: said.slice(0, mostSaid),
+    };
+    this.#byKey.set(key, finding);
     // At once: a run may take hours, and end before its report.
-    this.#tell(
-      ["FOUND", key, said.slice(0, mostSaid), sent.slice(0, mostTold)].filter((part) => part !== "").join(" "),
-    );
-    this.#byKey.set(key, { kind, what, times: 1, input: sent, said: said.slice(0, mostSaid) });
+    this.#tell(["FOUND", key, ...evidenceOf(finding).map((part) => part.slice(0, mostTold))].join(" "));
   }
 
   get all(): readonly Finding[] {
@@ -51,9 +64,15 @@ export class Findings {
   }
 
   report(end: string): string {
-    const lines = this.all.map(({ kind, what, times, input, said }) =>
-      [`${kind} (${times} times): ${what}`, said, input].filter((part) => part !== "").join("\n    "),
+    const lines = this.all.map((finding) =>
+      [`${finding.kind} (${finding.times} times): ${finding.what}`, ...evidenceOf(finding)].join("\n    "),
     );
     return [...lines, lines.length === 0 ? "Nothing found." : "", end].join("\n");
   }
+}
+
+const written = (bytes: Buffer): string => bytes.subarray(0, mostBytes).toString("base64");
+
+function evidenceOf({ said, input, before }: Finding): string[] {
+  return [said, input, ...before.map((bytes) => `after ${bytes}`)].filter((part) => part !== "");
 }

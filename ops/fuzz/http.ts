@@ -18,7 +18,12 @@ export interface Outcome {
   overdue: boolean;
   /** It answered with what is no HTTP. */
   broken: string | undefined;
+  /** What the connection had carried before, the last few: each cut where it is long. */
+  before: readonly Buffer[];
 }
+
+const mostBefore = 4;
+const mostBeforeBytes = 2000;
 
 /** In bytes; what the sockets on the way hold by themselves. */
 const large = 2 ** 20;
@@ -28,6 +33,7 @@ export class Connections {
   readonly #port: number;
   readonly #patience: Patience;
   readonly #idle: Socket[] = [];
+  readonly #carried = new WeakMap<Socket, Buffer[]>();
 
   constructor(port: number, patience: Patience) {
     this.#port = port;
@@ -42,6 +48,7 @@ export class Connections {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const kept = answers > 0 ? this.#takeIdle() : undefined;
     const socket = kept ?? connect({ host: "127.0.0.1", port: this.#port, allowHalfOpen: true, noDelay: true });
+    const before = this.#carried.get(socket) ?? [];
     const answersHead = bytes.toString("latin1", 0, 5) === "HEAD ";
     const replies: Reply[] = [];
     let received: Buffer = Buffer.alloc(0);
@@ -50,9 +57,9 @@ export class Connections {
       socket.removeAllListeners();
       socket.on("error", () => {});
       // Of a large one, most may still be on its way: what came after it would wait for that.
-      if (isGood && bytes.length <= large) this.#idle.push(socket);
+      if (isGood && bytes.length <= large) this.#keep(socket, before, bytes);
       else socket.destroy();
-      resolve({ replies, closed: false, overdue: false, broken: undefined, ...how });
+      resolve({ replies, closed: false, overdue: false, broken: undefined, before, ...how });
     };
     const over = () => {
       // A connection that the server had given up meanwhile says nothing of this request.
@@ -84,6 +91,13 @@ export class Connections {
     socket.write(bytes);
     if (answers === 0) socket.end();
     return promise;
+  }
+
+  #keep(socket: Socket, before: readonly Buffer[], bytes: Buffer): void {
+    // A copy: a part of a large buffer would keep all of it.
+    const last = Buffer.from(bytes.subarray(0, mostBeforeBytes));
+    this.#carried.set(socket, [...before, last].slice(-mostBefore));
+    this.#idle.push(socket);
   }
 
   /** One that its server has not closed meanwhile. */

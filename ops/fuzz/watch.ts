@@ -50,7 +50,7 @@ export function watch(system: System, findings: Findings, pulse: () => number): 
     for (let look = 1; !stopping.signal.aborted; look++) {
       const mb = await memoryOf(pid);
       if (mb === 0) {
-        findings.add("ended", "the process is gone", undefined, await lastWords(system));
+        findings.add("ended", "the process is gone", { said: await lastWords(system) });
         findings.isOver = true;
       }
       watched.peakMb = Math.max(watched.peakMb, mb);

@@ -45,7 +45,7 @@ export async function fuzzHttp(trial: Trial): Promise<Done> {
     const fault = faultOf(request, outcome);
     if (fault) {
       const said = outcome.replies.map(({ status, text }) => `${request.what} ${status} ${text}`).join(" | ");
-      findings.add(fault, request.operation.name, request.bytes, said);
+      findings.add(fault, request.operation.name, { input: request.bytes, before: outcome.before, said });
     }
     remember(request, outcome, known, index);
     // What was changed about the people who ask is put right: else soon nobody may do anything.

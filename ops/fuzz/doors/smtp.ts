@@ -21,11 +21,11 @@ export async function fuzzSmtp(trial: Trial): Promise<Done> {
       known.add("mail", id);
     }
     for (const [, code = ""] of text.matchAll(/^(\d{3}) /gm)) codes[code] = (codes[code] ?? 0) + 1;
-    if (overdue) findings.add("no end", session.what, session.bytes, text.slice(-300));
+    if (overdue) findings.add("no end", session.what, { input: session.bytes, said: text.slice(-300) });
     const isGreeted = text.startsWith("220") || text.startsWith("4");
-    if (!isGreeted) findings.add("no greeting", text.slice(0, 100), session.bytes);
+    if (!isGreeted) findings.add("no greeting", text.slice(0, 100), { input: session.bytes });
     const fault = faultOf(text);
-    if (fault !== undefined) findings.add("no answer of SMTP", fault.slice(0, 100), session.bytes);
+    if (fault !== undefined) findings.add("no answer of SMTP", fault.slice(0, 100), { input: session.bytes });
   });
   return { ...done, figures: { "mails taken": accepted, ...codes } };
 }

@@ -25,13 +25,13 @@ export async function fuzzWebhook(trial: Trial): Promise<Done> {
     const draft = { method: "POST", target, headers, body, what: "" };
     // Seldom wrong as bytes: that is the other routes' part.
     const { bytes, answers } = dice.percent(90) ? whole(draft) : framed(draft, dice, true);
-    const { replies, overdue } = await connections.exchange(bytes, answers);
+    const { replies, overdue, before } = await connections.exchange(bytes, answers);
     for (const { status } of replies) tally.add(`POST ${target}`, status);
-    if (overdue) findings.add("no answer", "the webhook", body);
+    if (overdue) findings.add("no answer", "the webhook", { input: body, before });
     const bad = replies.find(({ status }) => status >= 500 && status !== 503);
-    if (bad) findings.add(String(bad.status), "the webhook", body);
+    if (bad) findings.add(String(bad.status), "the webhook", { input: body, before });
     if (signed !== signature && replies.some(({ status }) => status === 200))
-      findings.add("let in without a signature that holds", "the webhook", body);
+      findings.add("let in without a signature that holds", "the webhook", { input: body, before });
   });
   connections.close();
   return { ...done, figures: tally.statuses };
