@@ -82,7 +82,7 @@ export function startHouse(
 ): Promise<App> {
   return startApp({
     ...options,
-    args: [join(root, "runtime/cli/main.ts"), "start"],
+    args: [join(root, "runtime/cli/main.mjs"), "start"],
     readyPath: "/health/ready",
     env: (port) => ({ API_PORT: String(port), ...options.env }),
   });

@@ -124,7 +124,7 @@ async function openSystem(given: Environment): Promise<System & { close(): Promi
   const db = new Client({ connectionString: given.DATABASE_URL });
   await db.connect();
   const newAuthorization: System["newAuthorization"] = async (permissions, clientId) => {
-    const fn = join(root, "runtime/cli/main.ts");
+    const fn = join(root, "runtime/cli/main.mjs");
     const create = ["token", "create", "--name", "Bench", "--permissions", permissions, "--json"];
     const env = { ...environment, PATH: process.env["PATH"] };
     const { stdout } = await run(process.execPath, [fn, ...create], { cwd: root, env });

@@ -61,7 +61,7 @@ export function spawnFn(
       'exec "$@" 2>>"$0"',
       join(folder, "stderr"),
       process.execPath,
-      join(root, "runtime/cli/main.ts"),
+      join(root, "runtime/cli/main.mjs"),
       ...args,
     ],
     cwd: root,
