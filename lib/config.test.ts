@@ -134,6 +134,9 @@ test("what is set is read, and spaces around it do not count", () => {
 test("SMTP has a certificate of its own while developing, in production only the one that is given", () => {
   const production = { APP_ENV: "production", JWT_SECRET: "0123456789abcdef" };
   assert.is(read(production).smtp.certificate, undefined);
+  const closed = { SMTP_INBOUND_PORT: "0", SMTP_INBOUND_TLS_PORT: "0" };
+  assert.equal([read(closed).smtp.selfSigned, read(closed).smtp.certificate], [false, undefined]);
+  assert.is(read({ ...closed, SMTP_INBOUND_PORT: "2525" }).smtp.selfSigned, true);
   const given = { SMTP_TLS_CERT_FILE: "/tls/full.pem", SMTP_TLS_KEY_FILE: "/tls/key.pem" };
   for (const env of [given, { ...production, ...given, SMTP_TLS_ENABLED: "true" }]) {
     assert.equal(read(env).smtp.certificate, { certFile: "/tls/full.pem", keyFile: "/tls/key.pem" });

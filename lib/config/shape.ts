@@ -133,7 +133,8 @@ function withoutSlash(address: string): string {
 
 function smtp(values: Environment, dataDir: string): SmtpConfig {
   const { SMTP_TLS_CERT_FILE: certFile, SMTP_TLS_KEY_FILE: keyFile } = values;
-  const selfSigned = values.APP_ENV !== "production" && certFile === "";
+  const isOpen = values.SMTP_INBOUND_PORT !== 0 || values.SMTP_INBOUND_TLS_PORT !== 0;
+  const selfSigned = values.APP_ENV !== "production" && certFile === "" && isOpen;
   // Both in one file: so it is there whole, or not at all.
   const own = join(dataDir, "keys", "smtp-tls.pem");
   const given = certFile === "" ? undefined : { certFile: resolve(certFile), keyFile: resolve(keyFile) };
