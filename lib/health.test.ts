@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../ops/harness/context.ts";
 import { startPostgres, startRedis } from "../ops/harness/services.ts";
-import { eventually, freshDatabase, freshVhost } from "../ops/harness/test.ts";
+import { eventually, emptyDatabase, freshVhost } from "../ops/harness/test.ts";
 import { checkHealth } from "./health.ts";
 import { openLink } from "./resources/broker/conformance.fixture.ts";
 
@@ -48,7 +48,7 @@ test("with the broker away the rest is well", async () => {
 });
 
 test("a part that says nothing is waited for no longer than a second", async () => {
-  const link = await openLink(new URL(await freshDatabase()));
+  const link = await openLink(new URL(await emptyDatabase()));
   const context = await openContext({ env: { DATABASE_URL: link.url } });
   assert.is((await services(context)).postgresql, "ok");
   link.freeze();

@@ -10,7 +10,7 @@ import manifest from "../package.json" with { type: "json" };
 import { project } from "./e2e/fn.ts";
 import { startSystem, stopAll } from "./e2e/system.ts";
 import { ownFolder } from "./harness/process.ts";
-import { freshDatabase } from "./harness/test.ts";
+import { emptyDatabase } from "./harness/test.ts";
 
 const run = promisify(execFile);
 const story = suite("the image");
@@ -103,7 +103,7 @@ story("with that and the packages that it keeps, it starts, lives, takes mail an
     APP_ENV: "production",
     NODE_ENV: "production",
     NODE_OPTIONS: /--max-old-space-size=\d+/.exec(dockerfile)?.[0] ?? "",
-    DATABASE_URL: await freshDatabase(),
+    DATABASE_URL: await emptyDatabase(),
     JWT_SECRET: randomUUID(),
     MAIL_SENDER: "sandbox",
   };

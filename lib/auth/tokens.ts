@@ -1,14 +1,12 @@
 /** Client tokens. They do not expire: they hold until they are revoked. */
 import type { InferEntity } from "@mikro-orm/core";
-import jwt from "jsonwebtoken";
 import { Type, type Static } from "typebox";
 import type { Context } from "../../runtime/context.ts";
 import type { Page } from "../paging.ts";
 import { PlainText } from "../plain-text.ts";
 import { ClientToken } from "../resources/entities.ts";
-import { hashToken, issuer } from "./access.ts";
-import type { Permission } from "./permissions.ts";
 import { tokenNotFound } from "./problems.ts";
+import { signClientToken, type Claims } from "./sign.ts";
 
 const most = 1_000_000_000;
 const limit = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: most, description }));
@@ -25,10 +23,7 @@ export const Quota = Type.Object(
 );
 export type Quota = Static<typeof Quota>;
 
-export interface TokenRequest {
-  clientName: string;
-  department: string | undefined;
-  permissions: readonly Permission[];
+export interface TokenRequest extends Claims {
   quota?: Quota | undefined;
 }
 
@@ -44,38 +39,12 @@ export async function createToken(
   ctx: Pick<Context, "entities" | "signingKey" | "clock">,
   request: TokenRequest,
 ): Promise<IssuedToken> {
-  const id = ctx.clock.uuid();
-  const clientId = `client_${ctx.clock.uuid().slice(0, 8)}`;
-  const createdAt = ctx.clock.now();
-  const permissions = [...new Set(request.permissions)];
-  const department = request.department?.trim() || undefined;
-  const claims = {
-    iss: issuer,
-    sub: id,
-    jti: id,
-    iat: Math.floor(createdAt.getTime() / 1000),
-    client_id: clientId,
-    client_name: request.clientName,
-    ...(department !== undefined && { department }),
-    permissions,
-  };
-  const token = jwt.sign(claims, ctx.signingKey.sign, { algorithm: ctx.signingKey.algorithm });
+  const { token, ...kept } = signClientToken(ctx, request);
   const quota = request.quota && Object.keys(request.quota).length > 0 ? request.quota : null;
   const em = await ctx.entities.fork();
-  em.create(ClientToken, {
-    id,
-    clientId,
-    clientName: request.clientName,
-    department: department ?? null,
-    permissions,
-    quota,
-    tokenHash: hashToken(token),
-    createdAt,
-    revokedAt: null,
-    isActive: true,
-  });
+  em.create(ClientToken, { ...kept, quota, revokedAt: null, isActive: true });
   await em.flush();
-  return { token, clientId, createdAt };
+  return { token, clientId: kept.clientId, createdAt: kept.createdAt };
 }
 
 export type ClientTokenRow = InferEntity<typeof ClientToken>;

@@ -2,7 +2,7 @@ import { pino } from "pino";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { startPostgres } from "../../ops/harness/services.ts";
-import { eventually, freshDatabase } from "../../ops/harness/test.ts";
+import { eventually, emptyDatabase } from "../../ops/harness/test.ts";
 import { isUnavailable, openDatabase, type Database, type Statement } from "./database.ts";
 
 interface Mail {
@@ -30,7 +30,7 @@ async function withTable(url: string): Promise<Database> {
 }
 
 test.before.each(async (context) => {
-  context.database = await withTable(await freshDatabase());
+  context.database = await withTable(await emptyDatabase());
 });
 test.after.each(({ database }) => database.close());
 

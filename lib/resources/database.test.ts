@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { startPostgres } from "../../ops/harness/services.ts";
-import { eventually, freshDatabase } from "../../ops/harness/test.ts";
+import { eventually, emptyDatabase } from "../../ops/harness/test.ts";
 import { isOverdue, isUnavailable, openDatabase, type Database, type DatabaseOptions } from "./database.ts";
 
 const test = suite("database");
@@ -92,7 +92,7 @@ test("a server that hangs in the middle of a query does not hang us", async () =
 });
 
 test("a statement that runs too long is ended, which does not mean that the database is away", async () => {
-  const database = await open(await freshDatabase(), { statementMs: 100 });
+  const database = await open(await emptyDatabase(), { statementMs: 100 });
   const { error } = await failure(database.query("SELECT pg_sleep(10)"));
   assert.match(error.message, "statement timeout");
   assert.ok(isOverdue(error));
@@ -103,7 +103,7 @@ test("a statement that runs too long is ended, which does not mean that the data
 });
 
 test("with every connection busy a query is turned away within a second, and the database still counts as up", async () => {
-  const database = await open(await freshDatabase(), { poolSize: 2 });
+  const database = await open(await emptyDatabase(), { poolSize: 2 });
   const busy = [1, 2].map(() => database.query("SELECT pg_sleep(1.5)"));
   const { error, ms } = await failure(database.query("SELECT 1"));
   assert.ok(isUnavailable(error), String(error));
@@ -126,7 +126,7 @@ test("opening waits for a server that is still on its way", async () => {
 });
 
 test("what is wrong with the address or the password is said, without the password", async () => {
-  const url = new URL(await freshDatabase());
+  const url = new URL(await emptyDatabase());
   url.password = "top-secret";
   url.pathname = "/no_such_database";
   const { error } = await failure(open(url.href, { waitMs: 60_000 }));
@@ -135,7 +135,7 @@ test("what is wrong with the address or the password is said, without the passwo
 });
 
 test("a transaction keeps all or nothing, and says so when PostgreSQL has rolled it back", async () => {
-  const database = await open(await freshDatabase(), { poolSize: 1 });
+  const database = await open(await emptyDatabase(), { poolSize: 1 });
   await database.query("CREATE TABLE mails (id int PRIMARY KEY)");
   const count = async () => (await database.query("SELECT * FROM mails")).rowCount;
 
@@ -167,7 +167,7 @@ test("a transaction keeps all or nothing, and says so when PostgreSQL has rolled
 });
 
 test("of two transactions that wait for each other, PostgreSQL ends one, and it runs again", async () => {
-  const database = await open(await freshDatabase());
+  const database = await open(await emptyDatabase());
   await database.query("CREATE TABLE counts AS SELECT id, 0 AS n FROM generate_series(1, 2) AS id");
   let begun = 0;
   const bothBegan = Promise.withResolvers<void>();
@@ -187,7 +187,7 @@ test("of two transactions that wait for each other, PostgreSQL ends one, and it 
 });
 
 test("an ordinary error does not cost the connection", async () => {
-  const database = await open(await freshDatabase(), { poolSize: 1 });
+  const database = await open(await emptyDatabase(), { poolSize: 1 });
   const pid = async () => (await database.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")).rows[0]?.pid;
   const before = await pid();
   await failure(database.query("SELECT 1/0"));
@@ -197,7 +197,7 @@ test("an ordinary error does not cost the connection", async () => {
 });
 
 test("closing lets what was accepted finish", async () => {
-  const url = await freshDatabase();
+  const url = await emptyDatabase();
   const database = await open(url);
   await database.query("CREATE TABLE mails (id int)");
   const sql = `INSERT INTO mails SELECT id FROM jsonb_to_recordset($1::jsonb) AS r (id int)`;

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openContext, type TestContext } from "../../ops/harness/context.ts";
 import { startTcpRelay } from "../../ops/harness/tcp-relay.ts";
-import { freshDatabase } from "../../ops/harness/test.ts";
+import { emptyDatabase } from "../../ops/harness/test.ts";
 import { ClientToken } from "./entities.ts";
 import { openEntities } from "./entity-manager.ts";
 
@@ -79,7 +79,7 @@ test("an error tells nothing of a row that the database refused", async ({ conte
 const silent = pino({ level: "silent" });
 
 test("outages in the middle of transactions cost no connection", async () => {
-  const line = await startTcpRelay(await freshDatabase());
+  const line = await startTcpRelay(await emptyDatabase());
   const entities = openEntities({ url: line.url, log: silent });
   for (let outage = 1; outage <= 6; outage++) {
     const em = await entities.fork();
@@ -97,7 +97,7 @@ test("outages in the middle of transactions cost no connection", async () => {
 });
 
 test("a connection over which nothing comes any more is given up", async () => {
-  const line = await startTcpRelay(await freshDatabase());
+  const line = await startTcpRelay(await emptyDatabase());
   const entities = openEntities({ url: line.url, log: silent, longestMs: 500 });
   const em = await entities.fork();
   const held = em.transactional(async (transaction) => {

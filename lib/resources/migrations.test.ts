@@ -6,7 +6,7 @@ import { Client } from "pg";
 import { pino } from "pino";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { freshDatabase, temporaryFolder } from "../../ops/harness/test.ts";
+import { emptyDatabase, temporaryFolder } from "../../ops/harness/test.ts";
 import { migrate, pendingMigrations } from "./migrations.ts";
 
 const test = suite<{ url: string; folder: string }>("migrations");
@@ -16,7 +16,7 @@ const first = "-- Up Migration\nCREATE TABLE mails (id int);\n-- Down Migration\
 const second = "-- Up Migration\nALTER TABLE mails ADD subject text;\nINSERT INTO mails VALUES (1, 'x; y');\n";
 
 test.before.each(async (context) => {
-  context.url = await freshDatabase();
+  context.url = await emptyDatabase();
   context.folder = await temporaryFolder();
   await writeFile(join(context.folder, "0001_mails.sql"), first);
   await writeFile(join(context.folder, "0002_subject.sql"), second);

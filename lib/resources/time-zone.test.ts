@@ -2,7 +2,7 @@ import { pino } from "pino";
 import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { freshDatabase } from "../../ops/harness/test.ts";
+import { emptyDatabase } from "../../ops/harness/test.ts";
 import { openDatabase } from "./database.ts";
 import { setTimeZone } from "./time-zone.ts";
 
@@ -27,7 +27,7 @@ async function openAt(url: string) {
 }
 
 test("a time that is written without an offset is meant in it, also after it has changed", async () => {
-  const url = await freshDatabase();
+  const url = await emptyDatabase();
   const { db, set } = await openAt(url);
   try {
     await set("Asia/Taipei");
@@ -40,7 +40,7 @@ test("a time that is written without an offset is meant in it, also after it has
 });
 
 test("many processes may start at once", async () => {
-  const { db, lines, set } = await openAt(await freshDatabase());
+  const { db, lines, set } = await openAt(await emptyDatabase());
   try {
     await Promise.all(Array.from({ length: 10 }, () => set("Asia/Taipei")));
     assert.is(lines.length, 1, "one did it");
@@ -50,7 +50,7 @@ test("many processes may start at once", async () => {
 });
 
 test("who may not set it is told what to do", async () => {
-  const url = await freshDatabase();
+  const url = await emptyDatabase();
   const owner = await openAt(url);
   const name = `guest_${process.pid}`;
   await owner.db.query(`CREATE ROLE ${name} LOGIN PASSWORD 'guest'`);

@@ -9,8 +9,8 @@ import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { freshDatabase } from "../harness/test.ts";
-import { createToken } from "./fn.ts";
 import { plainMail, startSystem, stopAll, type Answer, type Mail, type System } from "./system.ts";
+import { issueToken } from "./token.ts";
 
 const input = suite("bad input");
 let system: System;
@@ -337,7 +337,7 @@ input("tokens that open no door", async () => {
   await refusedAs({ authorization: system.token }, "invalid_token_format", "no scheme");
   assert.is(await kept(), before);
 
-  const reader = await createToken({ env: { ...env, DATA_DIR: system.dataDir }, permissions: "mail:read" });
+  const reader = await issueToken({ ...env, DATA_DIR: system.dataDir }, ["mail:read"]);
   assertRefused(await system.send({}, { token: reader }), 403, "permission_denied");
   const elsewhere = await system.call("/api/v1/auth/token", {
     method: "POST",

@@ -5,7 +5,7 @@ import { Agent } from "node:https";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "pg";
-import { eventually, freshDatabase, freshRedis, freshVhost } from "../harness/test.ts";
+import { eventually, emptyDatabase, freshRedis, freshVhost } from "../harness/test.ts";
 import { copyProject, createToken, runFn, type Finished, type Variables } from "./fn.ts";
 import { callProxy, type Proxy } from "./proxy.ts";
 import { startSendGrid, type SendGridStandIn } from "./stand-ins/sendgrid.ts";
@@ -37,7 +37,7 @@ const workerFunctions = "mail/deliver,mail/publish-stranded,mail/release-expired
 /** Two processes with the API, two that deliver. */
 export async function startFleet(): Promise<Fleet> {
   const sendgrid = await startSendGrid();
-  const [root, url, rabbit, redis] = await Promise.all([copyProject(), freshDatabase(), freshVhost(), freshRedis()]);
+  const [root, url, rabbit, redis] = await Promise.all([copyProject(), emptyDatabase(), freshVhost(), freshRedis()]);
   const env: Variables = {
     DATABASE_URL: url,
     RABBITMQ_URL: rabbit,

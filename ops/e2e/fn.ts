@@ -81,17 +81,9 @@ export async function readOutput(folder: string): Promise<{ stdout: string; stde
   return { stdout: stdout ?? "", stderr: stderr ?? "" };
 }
 
-/** Issues a token by the command line, as an operator does. */
-export async function createToken({
-  env,
-  root = project,
-  permissions = "admin",
-}: {
-  env: Variables;
-  root?: string;
-  permissions?: string;
-}): Promise<string> {
-  const made = await runFn(["token", "create", "--name", "Test", "--permissions", permissions], { env, root });
+/** Issues an admin's token by the command line, as an operator does. */
+export async function createToken({ env, root }: { env: Variables; root: string }): Promise<string> {
+  const made = await runFn(["token", "create", "--name", "Test", "--permissions", "admin"], { env, root });
   if (made.code !== 0) throw new Error(`fn token create: ${made.stderr}`);
   return made.stdout.trim();
 }

@@ -2,9 +2,10 @@
 import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Permission } from "../../lib/auth/permissions.ts";
 import { eventually, freshDatabase } from "../harness/test.ts";
-import { createToken } from "./fn.ts";
 import { plainMail, startSystem, stopAll, type Answer, type System } from "./system.ts";
+import { issueToken } from "./token.ts";
 
 const history = suite("history");
 history.after(stopAll);
@@ -17,8 +18,8 @@ let desk = "";
 history.before(async () => {
   const env = { DATABASE_URL: await freshDatabase(), JWT_SECRET: "a secret for the tests of history" };
   system = await startSystem({ env });
-  const permissions = "mail:send,mail:read";
-  [sales, desk] = [await createToken({ env, permissions }), await createToken({ env, permissions })];
+  const permissions: Permission[] = ["mail:send", "mail:read"];
+  [sales, desk] = [await issueToken(env, permissions), await issueToken(env, permissions)];
   database = new Client({ connectionString: env.DATABASE_URL });
   await database.connect();
 });

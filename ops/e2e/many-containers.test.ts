@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { eventually, freshDatabase, freshRedis, freshVhost } from "../harness/test.ts";
+import { eventually, emptyDatabase, freshRedis, freshVhost } from "../harness/test.ts";
 import { copyProject, createToken, type Variables } from "./fn.ts";
 import { startSendGrid, type SendGridStandIn } from "./stand-ins/sendgrid.ts";
 import { startSystem, stopAll, type System } from "./system.ts";
@@ -32,7 +32,7 @@ containers.before(async () => {
   const table =
     "-- Up Migration\n\nCREATE TABLE ticks (at timestamptz, pid int);\n\n-- Down Migration\n\nDROP TABLE ticks;\n";
   await writeFile(join(root, "sql/9999_ticks.sql"), table);
-  const [url, rabbit, redis] = await Promise.all([freshDatabase(), freshVhost(), freshRedis()]);
+  const [url, rabbit, redis] = await Promise.all([emptyDatabase(), freshVhost(), freshRedis()]);
   env = {
     DATABASE_URL: url,
     RABBITMQ_URL: rabbit,

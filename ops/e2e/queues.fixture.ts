@@ -3,9 +3,10 @@ import { randomUUID } from "node:crypto";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually, freshDatabase, freshVhost } from "../harness/test.ts";
-import { createToken, runFn, type Variables } from "./fn.ts";
+import { runFn, type Variables } from "./fn.ts";
 import { startSendGrid, type SendGridStandIn } from "./stand-ins/sendgrid.ts";
 import { startSystem, stopAll, type System } from "./system.ts";
+import { issueToken } from "./token.ts";
 
 interface Failed {
   id: string;
@@ -105,7 +106,7 @@ export function runStories(broker: "RabbitMQ" | "pg-boss"): void {
 
   story("failed mail is listed, newest first, without what is in it", async () => {
     const [first = "", second = ""] = await failing(2);
-    const [third = ""] = await failing(1, 503, await createToken({ env, permissions: "mail:send,mail:read" }));
+    const [third = ""] = await failing(1, 503, await issueToken(env, ["mail:send", "mail:read"]));
     const listed = await failedList();
     assert.equal(
       listed.map(({ id, attempts, retries, code }) => [id, attempts, retries, code]),

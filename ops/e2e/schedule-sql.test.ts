@@ -6,12 +6,13 @@ import { Client } from "pg";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually, freshDatabase } from "../harness/test.ts";
-import { createToken, runFn, type Variables } from "./fn.ts";
+import { runFn, type Variables } from "./fn.ts";
 import { inFuture, insertJob, plainJob, runsOf, scheduler, withoutClock, type Columns } from "./schedule.fixture.ts";
 import { makeCertificate, type Certificate } from "./stand-ins/certificate.ts";
 import { decodeWords, leaves, parseMime } from "./stand-ins/mime.ts";
 import { startRelay, type RelayFault, type RelayStandIn } from "./stand-ins/smtp-relay.ts";
 import { startSystem, stopAll, type System } from "./system.ts";
+import { issueToken } from "./token.ts";
 
 const story = suite("jobs by SQL");
 const user = "api";
@@ -155,7 +156,7 @@ story("its mail shows in the history of an administrator with its timeline, and 
     state.events.map(({ type, provider, code }) => [type, provider, code]),
     [["sent", "smtp", "smtp_250"]],
   );
-  const token = await createToken({ env, permissions: "mail:send,mail:read,mail:cancel" });
+  const token = await issueToken(env, ["mail:send", "mail:read", "mail:cancel"]);
   assert.is((await system.call(`/api/v1/mail/status/${mailid}`, { token })).status, 404);
   assert.not.match((await system.call("/api/v1/mail/history", { token })).text, `"${mailid}"`);
 });

@@ -7,7 +7,8 @@ import { Value } from "typebox/value";
 import { eventually } from "../harness/eventually.ts";
 import { ownFolder, type Exit } from "../harness/process.ts";
 import { freePort } from "../harness/server.ts";
-import { createToken, project, readOutput, spawnFn, type Child, type Variables } from "./fn.ts";
+import { project, readOutput, spawnFn, type Child, type Variables } from "./fn.ts";
+import { issueToken } from "./token.ts";
 
 export interface SystemOptions {
   /** Added to an environment that has nothing else of the project's. */
@@ -15,7 +16,7 @@ export interface SystemOptions {
   command?: "start" | "dev";
   /** The project's folder, when not this one: see `copyProject`. */
   root?: string;
-  /** An admin's token. Default: the one of the embedded system, or a new one by `fn token create`. */
+  /** An admin's token. Default: the one of the embedded system, or a new one. */
   token?: string;
   /** Milliseconds until it must be ready. */
   within?: number;
@@ -138,7 +139,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       throw new Error(`The system did not start:\n${await current.lastWords()}`, { cause });
     });
     if (current.running.exit) throw new Error(`The system ended instead of starting:\n${await current.lastWords()}`);
-    token ??= await adminToken(env, root);
+    token ??= await adminToken(env);
     open.add(system);
   }
 
@@ -216,9 +217,9 @@ export async function listInbox(dataDir: string): Promise<string[]> {
   return names.filter((name) => name.endsWith(".eml"));
 }
 
-async function adminToken(env: Variables & { DATA_DIR: string }, root: string): Promise<string> {
+async function adminToken(env: Variables & { DATA_DIR: string }): Promise<string> {
   if (!env["DATABASE_URL"]) return (await readFile(join(env.DATA_DIR, "admin-token"), "utf8")).trim();
-  return await createToken({ env, root });
+  return await issueToken(env);
 }
 
 async function callUrl(url: string, { method = "GET", headers, body, token }: Call): Promise<Answer> {

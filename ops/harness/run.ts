@@ -5,6 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Client } from "pg";
 import { cacheFolder } from "../../runtime/packages/use.ts";
+import { makeTemplate } from "./databases.ts";
 import { install, mailClients, operatorTools, services, type Service } from "./install.ts";
 import { launch, ownFolder } from "./process.ts";
 import { startPostgres, startRabbit, startRedis, type Server } from "./services.ts";
@@ -80,7 +81,10 @@ async function startShared(): Promise<{ env: SharedServers; servers: Server[] }>
   return {
     servers: [postgres, redis, rabbit].filter((server) => server !== undefined),
     env: {
-      ...(postgres && { TEST_POSTGRES_URL: postgres.url }),
+      ...(postgres && {
+        TEST_POSTGRES_URL: postgres.url,
+        TEST_POSTGRES_TEMPLATE: await makeTemplate(postgres.url),
+      }),
       ...(redis && { TEST_REDIS_URL: redis.url }),
       ...(rabbit && { TEST_RABBITMQ_URL: rabbit.url, TEST_RABBITMQ_CONTROL_PORT: String(rabbit.controlPort) }),
     },

@@ -10,7 +10,7 @@ import { createClient } from "redis";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { locate, Missing } from "./install.ts";
-import { eventually, freshDatabase, freshRedis, freshVhost, temporaryFolder } from "./test.ts";
+import { eventually, emptyDatabase, freshRedis, freshVhost, temporaryFolder } from "./test.ts";
 import { addVhost, startPostgres, startRabbit, startRedis, type Server } from "./services.ts";
 
 const servers = suite("servers");
@@ -123,7 +123,7 @@ servers("when the process that asked dies by kill -9, its servers and folders go
 const fresh = suite("fresh things");
 
 fresh("two databases know nothing of each other", async () => {
-  const [one, other] = await Promise.all([freshDatabase(), freshDatabase()]);
+  const [one, other] = await Promise.all([emptyDatabase(), emptyDatabase()]);
   assert.is.not(one, other);
   await sql(one, "CREATE TABLE only_here (id int)");
   assert.equal(await sql(other, "SELECT to_regclass('only_here') AS found"), [{ found: null }]);

@@ -3,8 +3,8 @@
  * starts its own, and they end with it. A test that asks for a server that this machine does not have counts as skipped.
  */
 import { randomBytes } from "node:crypto";
-import { Client } from "pg";
 import { createClient } from "redis";
+import { createDatabase, makeTemplate } from "./databases.ts";
 import { ownFolder } from "./process.ts";
 import { addVhost, startPostgres, startRabbit, startRedis } from "./services.ts";
 
@@ -13,6 +13,8 @@ export { eventually } from "./eventually.ts";
 /** What the runner tells its tests: where the shared servers are. */
 export interface SharedServers {
   TEST_POSTGRES_URL?: string;
+  /** A database with the house's tables, to make others from. */
+  TEST_POSTGRES_TEMPLATE?: string;
   TEST_REDIS_URL?: string;
   TEST_RABBITMQ_URL?: string;
   TEST_RABBITMQ_CONTROL_PORT?: string;
@@ -33,22 +35,24 @@ const rabbit = once(async () =>
     : await startRabbit(),
 );
 
+const template = once(async () => shared.TEST_POSTGRES_TEMPLATE ?? (await makeTemplate(await postgres())));
+
 /** The start of the name of every database that the process makes. */
 export const databasePrefix = (pid: number): string => `test_${pid}_`;
 
-/** A new empty database: its postgres:// address. */
+/** A new database with the house's tables and nothing in them: its postgres:// address. */
 export async function freshDatabase(): Promise<string> {
-  const url = new URL(await postgres());
+  return await newDatabase(` TEMPLATE ${await template()}`);
+}
+
+/** A new database without even tables: its postgres:// address. */
+export async function emptyDatabase(): Promise<string> {
+  return await newDatabase();
+}
+
+async function newDatabase(more = ""): Promise<string> {
   const name = databasePrefix(process.pid) + randomBytes(4).toString("hex");
-  const client = new Client({ connectionString: url.href });
-  await client.connect();
-  try {
-    await client.query(`CREATE DATABASE ${name}`);
-  } finally {
-    await client.end();
-  }
-  url.pathname = `/${name}`;
-  return url.href;
+  return await createDatabase(await postgres(), name, more);
 }
 
 /** A new empty virtual host: its amqp:// address. */

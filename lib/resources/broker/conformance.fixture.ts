@@ -4,7 +4,7 @@ import { connect as connectAmqp } from "amqplib";
 import { Client } from "pg";
 import { pino } from "pino";
 import * as assert from "uvu/assert";
-import { freshDatabase, freshVhost } from "../../../ops/harness/test.ts";
+import { emptyDatabase, freshVhost } from "../../../ops/harness/test.ts";
 import type { Broker } from "../../../runtime/broker.ts";
 import { openPgBossBroker } from "./pg-boss.ts";
 import { openRabbitBroker } from "./rabbitmq.ts";
@@ -34,7 +34,7 @@ export const rabbitMq: Driver = {
 
 export const pgBoss: Driver = {
   name: "pg-boss",
-  place: freshDatabase,
+  place: emptyDatabase,
   open: (url) => openPgBossBroker({ connectionString: url, redeliverAfterSeconds: 1, log }),
   async putRaw(url, queue, text) {
     const client = new Client({ connectionString: url });
