@@ -9,6 +9,7 @@ import { makeTemplate } from "./databases.ts";
 import { install, mailClients, operatorTools, services, type Service } from "./install.ts";
 import { launch, ownFolder } from "./process.ts";
 import { startPostgres, startRabbit, startRedis, type Server } from "./services.ts";
+import { isPatient, nextPatient } from "./patient.ts";
 import { databasePrefix, testPostgres, type SharedServers } from "./test.ts";
 import { readTotals, type Totals } from "./totals.ts";
 
@@ -61,9 +62,10 @@ async function findFiles(): Promise<string[]> {
   return found.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
-/** The slow ones first, so that none of them is left running alone at the end. */
+/** The slow ones first, so that none of them is left running alone at the end; and of them those last that may come between. */
 function rank(file: string): string {
-  return (file.startsWith("ops/e2e/") ? "0" : file.startsWith("ops/") ? "1" : "2") + file;
+  const place = isPatient(file) ? 1 : file.startsWith("ops/e2e/") ? 0 : file.startsWith("ops/") ? 2 : 3;
+  return place + file;
 }
 
 async function startShared(): Promise<{ env: SharedServers; servers: Server[] }> {
@@ -95,8 +97,8 @@ async function runAll(all: string[], env: SharedServers): Promise<void> {
   const waiting = [...all];
   const again: Run[] = [];
   let done = 0;
-  const worker = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+  const lane = async (next: () => string | undefined | Promise<string | undefined>): Promise<void> => {
+    for (let file = await next(); file !== undefined; file = await next()) {
       const run = await runFile(file, env);
       note(run, `${++done}/${all.length}`);
       if (run.totals.failed === 0) count(run);
@@ -104,7 +106,8 @@ async function runAll(all: string[], env: SharedServers): Promise<void> {
       if (run.totals.failed > 0 && options.bail) waiting.length = 0;
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+  const lanes = Array.from({ length: atOnce }, () => lane(() => waiting.shift()));
+  await Promise.all([...lanes, lane(() => nextPatient(waiting))]);
   await runAgain(again, env);
   if (done < all.length) say(`\n--bail: ${all.length - done} of ${all.length} files were not run.`);
 }
@@ -130,7 +133,7 @@ async function runFile(file: string, env: SharedServers): Promise<Run> {
   const { FORCE_COLOR: _, ...inherited } = process.env;
   const running = launch({
     command: process.execPath,
-    args: [join(root, file)],
+    args: ["--import", join(root, "runtime/packages/register.ts"), join(root, file)],
     cwd: root,
     env: { ...inherited, NO_COLOR: "1", ...compiled, ...env },
     log,
