@@ -8,14 +8,18 @@ export interface Patience {
   within?: number;
 }
 
+/** Milliseconds between two questions, and which part of the time waited so far: who waits long need not know to the moment. */
+const [shortest, longest, part] = [20, 100, 1 / 20];
+
 /**
- * Asks `check` every 20 ms until it answers something truthy, and returns that. A check that throws is asked again; one
- * that hangs is given up with the deadline.
+ * Asks `check` every 20 ms, later every 100 ms, until it answers something truthy, and returns that. A check that throws is
+ * asked again; one that hangs is given up with the deadline.
  *
  * @throws when the time is over, with the last value or (as its cause, too) the last error.
  */
 export async function eventually<T>(check: () => T | Promise<T>, { what, within = 5000 }: Patience): Promise<T> {
-  const deadline = performance.now() + within;
+  const from = performance.now();
+  const deadline = from + within;
   let last = "no answer yet";
   let cause: unknown;
   while (performance.now() < deadline) {
@@ -34,7 +38,7 @@ export async function eventually<T>(check: () => T | Promise<T>, { what, within 
     } finally {
       late.abort();
     }
-    await wait(20);
+    await wait(Math.min(longest, Math.max(shortest, (performance.now() - from) * part)));
   }
   throw new Error(`${what}: not within ${within} ms; ${last}`, cause === undefined ? {} : { cause });
 }
