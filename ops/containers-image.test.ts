@@ -70,7 +70,7 @@ story("it runs as nobody special, Node hears the signals, and whether it lives i
   const last = dockerfile.slice(dockerfile.lastIndexOf("FROM "));
   assert.match(last, /^USER node$/m);
   assert.match(last, /^STOPSIGNAL SIGTERM$/m);
-  assert.match(last, /^ENTRYPOINT \["node", "\/app\/runtime\/cli\/main\.ts"\]$/m);
+  assert.match(last, /^ENTRYPOINT \["node", "\/app\/runtime\/cli\/main\.mjs"\]$/m);
   assert.match(last, /^CMD \["start"\]$/m);
   assert.match(last, /^HEALTHCHECK .* CMD \["\/app\/ops\/container\/live\.sh"\]$/m);
   assert.match(last, /^VOLUME \/data$/m);
