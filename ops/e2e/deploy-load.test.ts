@@ -64,6 +64,7 @@ deploys("under load, a version that fails is taken back by the fleet itself, and
     "const idempotency =",
     `if (Math.random() < 2) throw new Error("a bug");\nconst idempotency =`,
   );
+  const began = performance.now();
   await step(fleet, "deploy", "mail/send");
   await eventually(
     async () => {
@@ -74,17 +75,13 @@ deploys("under load, a version that fails is taken back by the fleet itself, and
     },
     { what: "it is taken back", within: 10_000 },
   );
-  const newest = "SELECT max(id) FROM function_deploys WHERE function = 'mail/send'";
-  const running = `FROM function_reports WHERE outcome = 'running' AND deploy_id = (${newest})`;
-  await eventually(async () => (await fleet.database.query(`SELECT ${running}`)).rowCount === 2, {
+  const running = `SELECT FROM function_reports WHERE outcome = 'running'
+    AND deploy_id = (SELECT max(id) FROM function_deploys WHERE function = 'mail/send')`;
+  await eventually(async () => (await fleet.database.query(running)).rowCount === 2, {
     what: "both run the one before",
   });
-  const bad =
-    "SELECT live_at FROM function_deploys WHERE function = 'mail/send' AND action = 'deploy' ORDER BY id DESC LIMIT 1";
-  const { rows } = await fleet.database.query<{ seconds: number }>(
-    `SELECT extract(epoch FROM max(at) - (${bad}))::float AS seconds ${running}`,
-  );
-  assert.ok(Number(rows[0]?.seconds) < 10, `${rows[0]?.seconds} s`);
+  const took = performance.now() - began;
+  assert.ok(took < 10_000, `${took} ms`);
   await pause(200); // What was under way is answered.
   load.answers.clear();
   await pause(1000);

@@ -79,50 +79,48 @@ const hold = (tx: Queryable, guestId: number) =>
   tx.query("SELECT FROM members WHERE external_id = $1 FOR UPDATE", [String(guestId)]);
 /** Longer than a transaction may take. */
 const longMs = 600;
+
+/** Begins with a page of which the second guest is held for as long, and by then does what `meanwhile` says. */
+async function beginSlowly({ ctx, newCall }: TestContext, meanwhile?: string): Promise<{ taking: Promise<void> }> {
+  return await ctx.db.transaction(async (other) => {
+    await hold(other, 2);
+    const taking = runSync(newCall(), id);
+    await pause(longMs);
+    if (meanwhile !== undefined) await ctx.db.query(meanwhile);
+    return { taking };
+  });
+}
+
 const nextTurn = "UPDATE pms_sync_tasks SET turn = turn + 1";
 
 test("a page that takes long is taken in more than one transaction, and counted once", async (state) => {
-  const { ctx, newCall } = state.context;
+  const { ctx } = state.context;
   await addChanged(state);
-  let taking: Promise<void> | undefined;
-  await ctx.db.transaction(async (other) => {
-    await hold(other, 2);
-    taking = runSync(newCall(), id);
-    await pause(longMs);
-  });
-  await taking;
+  await (
+    await beginSlowly(state.context)
+  ).taking;
   const { status, synced_count } = await readSync(ctx, id);
   assert.equal([status, synced_count], ["completed", 4]);
   assert.equal(await changed(state.context), ["1 2", "3 4"]);
 });
 
 test("who loses his turn in the middle of a page keeps nothing of what he was at", async (state) => {
-  const { ctx, newCall } = state.context;
   await addChanged(state);
-  let taking: Promise<void> | undefined;
-  await ctx.db.transaction(async (other) => {
-    await hold(other, 2);
-    taking = runSync(newCall(), id);
-    await pause(longMs);
-    await ctx.db.query(nextTurn);
-  });
-  await taking;
+  await (
+    await beginSlowly(state.context, nextTurn)
+  ).taking;
   assert.equal(await changed(state.context), []);
 });
 
 test("what was taken of a page before it broke off is counted with the rest when it is taken again", async (state) => {
   const { ctx, newCall } = state.context;
   await addChanged(state);
-  let taking: Promise<void> | undefined;
-  await ctx.db.transaction(async (last) => {
+  const { taking } = await ctx.db.transaction(async (last) => {
     await hold(last, 4);
-    await ctx.db.transaction(async (other) => {
-      await hold(other, 2);
-      taking = runSync(newCall(), id);
-      await pause(longMs);
-    });
+    const begun = await beginSlowly(state.context);
     await eventually(async () => (await changed(state.context)).length, { what: "the first of it is taken" });
     await ctx.db.query(nextTurn);
+    return begun;
   });
   await taking;
   assert.equal(await changed(state.context), ["1 2"]);
