@@ -127,7 +127,7 @@ export class Parser extends BareParser {
     if (!part || !this.hasHtml || part.contentType === "multipart/alternative") return;
     const { textContent, contentType, children } = part;
     if (textContent && contentType !== "text/html") {
-      this.#written.set(textContent, `<p>${await htmlOf(textContent.trim())}</p>`);
+      this.#written.set(textContent, await htmlOf(textContent.trim()));
     }
     for (const child of children) await this.writeHtml(child);
   }

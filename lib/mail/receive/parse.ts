@@ -1,4 +1,5 @@
 /** From a message to its parts: texts in memory, attachments wherever they are staged. */
+import { setImmediate as turn } from "node:timers/promises";
 import { problems } from "../../../runtime/problem.ts";
 import type { StagedPieces } from "../../resources/staged-content.ts";
 import { contentDecoder, type Decoder } from "./decoders.ts";
@@ -90,6 +91,7 @@ export async function parseMessage(
     }
     await parser.writeHtml();
     const { text, html } = understood(() => parser.getTextContent());
+    await turn(); // To put those of a large message together takes a while; to go through them, another one.
     return {
       headers: parser.messageHeaders,
       headerLines: parser.headerLines || [],
